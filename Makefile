@@ -1,0 +1,35 @@
+# make hello   generate a project, build it for wasm64, run it and print its answer
+# make test    all tests; make test-fast  those that need no Rust
+# make lock    render the template's Cargo.lock anew after a pin in template/Cargo.toml.jinja moved
+# make format  format this repository's Python; make requirements  lock the packages of pyproject.toml
+
+NAME = hello
+PYTHON ?= python3
+PYTEST = .venv/bin/python -m pytest
+
+export NAME PYTHON
+
+.PHONY: hello test test-fast lock format requirements
+
+hello:
+	@tools/setup.sh
+	@.venv/bin/python tools/hello.py
+
+test:
+	@tools/setup.sh
+	$(PYTEST) -n 2 --dist loadgroup
+
+test-fast:
+	@tools/setup.sh python
+	$(PYTEST) -n 2 -m "not rust"
+
+lock:
+	@tools/setup.sh
+	.venv/bin/python tools/lock.py
+
+format:
+	.venv/bin/ruff format
+	.venv/bin/ruff check --fix
+
+requirements:
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url pyproject.toml --output-file requirements.txt

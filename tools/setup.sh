@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Installs what the tools and tests need: tools/setup.sh [python|rust]..., both by default.
+# The Python packages go to .venv, the nightly to rustup. What is there already is left alone.
+set -euo pipefail
+
+fail() {
+  printf '%s\n' "$1" >&2
+  exit 1
+}
+
+# Runs a command quietly; where it fails, its output stays in a file.
+quietly() { # LOG-NAME ADVICE COMMAND...
+  local log=build/setup-$1.log advice=$2
+  shift 2
+  mkdir -p build
+  "$@" >"$log" 2>&1 || fail "$advice (what went wrong is in $log)"
+}
+
+setup_python() {
+  local python=${PYTHON:-python3}
+  command -v "$python" >/dev/null ||
+    fail "Python is missing: install Python 3.11 or newer, or name yours with PYTHON=/path/to/python3."
+  "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+    fail "$("$python" --version) is too old: install Python 3.11 or newer, or name yours with PYTHON=/path/to/python3."
+  command -v git >/dev/null || fail "git is missing: install git."
+  cmp -s requirements.txt .venv/requirements.txt && .venv/bin/python -c '' 2>/dev/null && return
+  "$python" -c 'import ensurepip, venv' 2>/dev/null ||
+    fail "Python's venv module is missing: install it (on Debian and Ubuntu the package python3-venv)."
+  echo '==> Installing the Python packages of requirements.txt in .venv'
+  rm -rf .venv
+  quietly venv 'The virtual environment could not be made: check the disk space and the permissions of this folder.' \
+    "$python" -m venv .venv
+  quietly pip 'The Python packages could not be installed: check your network connection and try again.' \
+    .venv/bin/python -m pip install --require-hashes --no-deps -r requirements.txt
+  cp requirements.txt .venv/requirements.txt
+}
+
+setup_rust() {
+  local nightly installed
+  command -v rustup >/dev/null || fail "rustup is missing: install it from https://rustup.rs and open a new terminal."
+  cc --version >/dev/null 2>&1 ||
+    fail "A C linker is missing: install one (on Debian and Ubuntu the package gcc, on macOS run xcode-select --install)."
+  nightly=$(sed -n 's/^channel *= *"\(.*\)".*/\1/p' template/rust-toolchain.toml)
+  installed=$(rustup component list --installed --toolchain "$nightly" 2>/dev/null || true)
+  case $installed in *clippy*rust-src*rustfmt*) return ;; esac
+  echo "==> Installing Rust $nightly, which template/rust-toolchain.toml pins"
+  quietly rustup "Rust $nightly could not be installed: check your network connection and try again." \
+    rustup toolchain install "$nightly" --profile minimal --component rust-src,rustfmt,clippy --no-self-update
+}
+
+export RUSTUP_AUTO_INSTALL=0
+cd "$(dirname "$0")/.."
+[ $# -gt 0 ] || set -- python rust
+for part; do
+  "setup_$part"
+done
