@@ -1,0 +1,167 @@
+"""What the promises are tried on: a snapshot of the template, projects rendered from it, modules built from those."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import copier
+import pytest
+import yaml
+from workspace import ROOT, TARGET_DIR
+
+QUESTIONS = {
+    name: question
+    for name, question in yaml.safe_load((ROOT / "copier.yml").read_text()).items()
+    if not name.startswith("_")
+}
+FILES = {
+    ".copier-answers.yml",
+    ".github/workflows/ci.yml",
+    ".gitignore",
+    "Cargo.lock",
+    "Cargo.toml",
+    "README.md",
+    "build.sh",
+    "dfx.json",
+    "icp.yaml",
+    "rust-toolchain.toml",
+    "src/hello_backend/Cargo.toml",
+    "src/hello_backend/hello_backend.did",
+    "src/hello_backend/src/lib.rs",
+}
+"""What is generated with the default answers for a folder `hello`."""
+Generate = Callable[..., Path]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the tests that call cargo one worker: they share a target folder and what the fixtures built."""
+    for item in items:
+        if item.get_closest_marker("rust"):
+            item.add_marker(pytest.mark.xdist_group("rust"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep the settings of whoever runs the tests out of Copier, git and cargo."""
+    settings = tmp_path_factory.mktemp("settings") / "settings.yml"
+    settings.write_text("{}")
+    identity = {
+        f"GIT_{role}_{key}": "owner@example.org" for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")
+    }
+    os.environ |= {"COPIER_SETTINGS_PATH": str(settings), "GIT_CONFIG_GLOBAL": os.devnull, **identity}
+    for name in ("RUSTFLAGS", "CARGO_TARGET_DIR", "CARGO_BUILD_TARGET"):
+        os.environ.pop(name, None)
+
+
+def git(folder: Path, *args: str) -> str:
+    """Run git in `folder` and return what it prints."""
+    return subprocess.run(["git", *args], cwd=folder, check=True, text=True, stdout=subprocess.PIPE).stdout
+
+
+def commit(folder: Path, tag: str | None = None) -> None:
+    """Commit everything in `folder`, in a new repository if need be, and tag it."""
+    if not (folder / ".git").exists():
+        git(folder, "init", "--quiet", "--initial-branch=main")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--allow-empty", "--message", tag or "Work")
+    if tag:
+        git(folder, "tag", tag)
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the work tree's files, uncommitted ones too, without git: Copier renders it in half the time."""
+    folder = tmp_path_factory.mktemp("template")
+    for name in git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0"):
+        source, copy = ROOT / name, folder / name
+        if name and source.is_file():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, copy)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def snapshot(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same as a repository, as the version 9999.0.0, which projects can be updated from and to."""
+    folder = shutil.copytree(template, tmp_path_factory.mktemp("snapshot") / "template")
+    commit(folder, "v9999.0.0")
+    return folder
+
+
+def check_answers(answers: dict[str, object]) -> None:
+    """Fail for an answer that no question asks for; Copier itself would ignore it."""
+    unknown = answers.keys() - QUESTIONS.keys()
+    assert not unknown, f"no question asks for {sorted(unknown)}"
+
+
+@pytest.fixture
+def generate(copie, template: Path) -> Generate:
+    """`generate(**answers)` renders a project with these answers, defaults for the rest, and returns its folder."""
+
+    def generate(**answers: str | bool) -> Path:
+        check_answers(answers)
+        result = copie.copy(template_dir=template, extra_answers={"project_name": "hello"} | answers)
+        assert result.exit_code == 0, result.exception
+        return result.project_dir
+
+    return generate
+
+
+def copy(source: Path, destination: Path, **answers: str | bool) -> Path:
+    """`copier copy --defaults --data ...` as a user would run it, without trust."""
+    check_answers(answers)
+    copier.run_copy(str(source), destination, data=answers, defaults=True, quiet=True, unsafe=False)
+    return destination
+
+
+@pytest.fixture(scope="session")
+def project(snapshot: Path, tmp_path_factory: pytest.TempPathFactory) -> Generate:
+    """`project(**answers)` is a committed project whose target folder is the shared one, rendered once for all tests."""
+
+    @cache
+    def project(**answers: str | bool) -> Path:
+        folder = copy(snapshot, tmp_path_factory.mktemp("project") / "hello", **answers)
+        share_target(folder)
+        commit(folder)
+        return folder
+
+    return project
+
+
+def share_target(folder: Path) -> None:
+    """Make the project in `folder` build into the target folder that all tests share."""
+    TARGET_DIR.mkdir(exist_ok=True)
+    (folder / "target").symlink_to(TARGET_DIR)
+
+
+def build(folder: Path, *args: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run `bash build.sh ARGS` for the project in `folder`, from another folder."""
+    command = ["bash", str(folder / "build.sh"), *args]
+    return subprocess.run(command, cwd="/", env=os.environ | environment, text=True, capture_output=True, check=False)
+
+
+@pytest.fixture(scope="session")
+def module(project: Generate, tmp_path_factory: pytest.TempPathFactory) -> Generate:
+    """`module(**answers)` is what dfx.json's `build` makes of a project, `module("wasm32-...")` the same for a target.
+
+    Each is built once.
+    """
+
+    @cache
+    def module(target: str | None = None, **answers: str | bool) -> Path:
+        folder = project(**answers)
+        dfx = json.loads((folder / "dfx.json").read_text())["canisters"]["hello_backend"]
+        _, script, *args = dfx["build"].split()
+        assert script == "build.sh"
+        wasm = folder / (dfx["wasm"].replace("wasm64-unknown-unknown", target) if target else dfx["wasm"])
+        wasm.unlink(missing_ok=True)  # Another project may have left it in the shared target folder.
+        result = build(folder, *args, *([target] if target else []))
+        assert result.returncode == 0, result.stderr
+        return Path(shutil.copy(wasm, tmp_path_factory.mktemp("module")))
+
+    return module

@@ -1,0 +1,161 @@
+"""The questions: which answers are taken, which are refused, and with what words."""
+
+import re
+import string
+from pathlib import Path
+
+import jinja2
+import jinja2.meta
+import pytest
+import yaml
+from conftest import QUESTIONS, ROOT, copy
+from jinja2_ansible_filters import AnsibleCoreFiltersExtension
+
+LETTERS = "Use a-z, 0-9"
+TOO_LONG = "a" * 65
+
+
+def refused(template: Path, folder: Path, **answers: str) -> str:
+    """The message with which Copier refuses these answers; nothing is written."""
+    with pytest.raises(ValueError) as refusal:
+        copy(template, folder / "hello", **answers)
+    assert not (folder / "hello").exists()
+    return str(refusal.value)
+
+
+@pytest.mark.parametrize("question", ["project_name", "canister_name"])
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("", "An empty name is not allowed"),
+        (TOO_LONG, "The name has 65"),
+        ("Hello", LETTERS),
+        ("hello world", LETTERS),
+        ("hello.rs", LETTERS),
+        ("src/hello", LETTERS),
+        ("src\\hello", LETTERS),
+        ("..", LETTERS),
+        ("/hello", LETTERS),
+        ("1hello", "a letter first"),
+        ("_hello", "a letter first"),
+        ("-hello", "a letter first"),
+        ("he'llo", LETTERS),
+        ('he"llo', LETTERS),
+        ("hello🦀", LETTERS),
+        ("héllo", LETTERS),
+        ("{{ hello }}", LETTERS),
+        ("{% raw %}", LETTERS),
+        ("hello\n", LETTERS),
+        ("hello\nworld", LETTERS),
+        ("match", "Rust keyword"),
+        ("async", "Rust keyword"),
+        ("gen", "Rust keyword"),
+        ("std", "crate that the canister is built with"),
+        ("core", "crate that the canister is built with"),
+        ("test", "crate that the canister is built with"),
+        ("candid", "crate that the canister is built with"),
+        ("ic_cdk", "crate that the canister is built with"),
+        ("serde", "crate that the canister is built with"),
+        ("null", "a value in YAML"),
+        ("no", "a value in YAML"),
+        ("con", "device on Windows"),
+        ("nul", "device on Windows"),
+        ("com1", "device on Windows"),
+    ],
+)
+def test_a_name_that_cannot_be_is_refused(
+    template: Path, tmp_path: Path, question: str, name: str, message: str
+) -> None:
+    assert message in refused(template, tmp_path, **{question: name})
+
+
+def test_a_hyphen_is_refused_in_a_canister_name(template: Path, tmp_path: Path) -> None:
+    assert LETTERS in refused(template, tmp_path, canister_name="hello-backend")
+
+
+@pytest.mark.parametrize("name", ["h", "hello", "h2_o", "matches", "core_app", "a" * 64])
+def test_a_canister_may_have_any_other_name(template: Path, tmp_path: Path, name: str) -> None:
+    project = copy(template, tmp_path / "hello", canister_name=name)
+    assert (project / f"src/{name}/{name}.did").is_file()
+
+
+@pytest.mark.parametrize(
+    ("folder", "project_name", "canister_name"),
+    [
+        ("hello", "hello", "hello_backend"),
+        ("my-app", "my-app", "my_app_backend"),
+        ("My App (2)", "my-app-2", "my_app_2_backend"),
+        ("2048.game", "game", "game_backend"),
+        ("🦀", "hello", "hello_backend"),
+        ("core", "core_app", "core_app_backend"),
+        ("a" * 80, "a" * 48, "a" * 48 + "_backend"),
+    ],
+)
+def test_the_folder_gives_the_default_names(
+    template: Path, tmp_path: Path, folder: str, project_name: str, canister_name: str
+) -> None:
+    project = copy(template, tmp_path / folder)
+    answers = yaml.safe_load((project / ".copier-answers.yml").read_text())
+    assert (answers["project_name"], answers["canister_name"]) == (project_name, canister_name)
+
+
+def test_the_folder_may_be_the_current_one(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "hello").mkdir()
+    monkeypatch.chdir(tmp_path / "hello")
+    copy(template, Path())
+    assert Path("README.md").read_text().startswith("# hello\n")
+
+
+@pytest.mark.parametrize("limit", ["0", "6442450944", "6 GiB", "6GiB", "512 MiB", "4 GB", "100 kB", "7 B", "256 TiB"])
+def test_a_memory_limit_is_taken_as_dfx_takes_it(template: Path, tmp_path: Path, limit: str) -> None:
+    project = copy(template, tmp_path / "hello", wasm_memory_limit=limit)
+    canister = yaml.safe_load((project / "dfx.json").read_text())["canisters"]["hello_backend"]
+    assert canister["initialization_values"] == {"wasm_memory_limit": limit}
+
+
+@pytest.mark.parametrize(
+    ("limit", "message"),
+    [
+        ("", "no memory size"),
+        ("-1", "no memory size"),
+        ("-6 GiB", "no memory size"),
+        ("6 apples", "no memory size"),
+        ("6 Gi", "no memory size"),
+        ("6.5 GiB", "no memory size"),
+        ("six GiB", "no memory size"),
+        ("6 iB", "no memory size"),
+        ("6 GIB", "no memory size"),
+        ("6 ", "no memory size"),
+        ("6 GiB\n", "no memory size"),
+        ("281474976710657", "more than the IC allows"),
+        ("257 TiB", "more than the IC allows"),
+        ("1 YiB", "more than the IC allows"),
+    ],
+)
+def test_a_memory_limit_that_cannot_be_is_refused(template: Path, tmp_path: Path, limit: str, message: str) -> None:
+    assert message in refused(template, tmp_path, wasm_memory_limit=limit)
+
+
+def test_an_answer_that_no_question_asks_for_fails(template: Path, tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="no question asks for"):
+        copy(template, tmp_path / "hello", timer=False)
+
+
+def test_each_question_says_what_it_does_and_whether_it_can_be_changed() -> None:
+    for name, question in QUESTIONS.items():
+        assert re.search(r"(Asked once|Can be changed later)\.$", question["help"]), name
+
+
+def test_every_variable_is_asked_for_and_every_question_is_used() -> None:
+    environment = jinja2.Environment(extensions=[AnsibleCoreFiltersExtension])
+    files = [path for path in (ROOT / "template").rglob("*") if path.is_file()]
+    texts = [str(path.relative_to(ROOT)) for path in files]
+    texts += [path.read_text() for path in files if path.suffix == ".jinja"]
+    used = set().union(*(jinja2.meta.find_undeclared_variables(environment.parse(text)) for text in texts))
+    assert used - {"_copier_conf", "_copier_answers"} == QUESTIONS.keys()
+
+
+def test_every_name_in_the_template_can_be_a_file_on_windows() -> None:
+    for path in (ROOT / "template").rglob("*"):
+        assert not set(path.name) & set('<>:"\\|?*'), path
+        assert path.name.isprintable() and set(path.name) <= set(string.printable), path

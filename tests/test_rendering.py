@@ -1,0 +1,143 @@
+"""The generated project: each file is there when it is asked for, can be read by its tool, and says what it should."""
+
+import itertools
+import json
+import os
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import FILES, Generate
+
+CHOICES = [
+    dict(zip(("timers", "shrink", "gzip"), values, strict=True))
+    for values in itertools.product([True, False], repeat=3)
+]
+OPTIONAL = {"icp_cli": "icp.yaml", "github_actions": ".github/workflows/ci.yml"}
+ALWAYS = FILES - set(OPTIONAL.values())
+
+
+def files(project: Path) -> set[str]:
+    return {path.relative_to(project).as_posix() for path in project.rglob("*") if path.is_file()}
+
+
+def dfx_canister(project: Path) -> dict[str, object]:
+    return json.loads((project / "dfx.json").read_text())["canisters"]["hello_backend"]
+
+
+def test_dfx_json_is_what_the_ic_needs_for_wasm64(generate: Generate) -> None:
+    assert dfx_canister(generate()) == {
+        "candid": "src/hello_backend/hello_backend.did",
+        "build": "bash build.sh hello_backend",
+        "type": "custom",
+        "shrink": True,
+        "gzip": True,
+        "wasm": "target/wasm64-unknown-unknown/release/hello_backend.wasm",
+        "metadata": [{"name": "candid:service"}],
+        "initialization_values": {"wasm_memory_limit": "6 GiB"},
+    }
+
+
+@pytest.mark.parametrize("answers", CHOICES, ids=str)
+def test_each_choice_reaches_the_files_that_it_concerns_and_no_other(
+    generate: Generate, answers: dict[str, bool]
+) -> None:
+    default, project = generate(), generate(**answers)
+    changed = {name for name in files(project) if (project / name).read_bytes() != (default / name).read_bytes()}
+    expected = set()
+    if not answers["timers"]:
+        expected |= {"Cargo.lock", "Cargo.toml", "README.md", *(name for name in FILES if name.startswith("src/"))}
+    if not (answers["shrink"] and answers["gzip"]):
+        expected |= {"dfx.json", "icp.yaml"}
+    assert changed - {".copier-answers.yml"} == expected
+
+    canister = dfx_canister(project)
+    assert (canister["shrink"], canister["gzip"]) == (answers["shrink"], answers["gzip"])
+    steps = (project / "icp.yaml").read_text()
+    assert (" shrink\n" in steps, "gzip " in steps) == (answers["shrink"], answers["gzip"])
+    for name in ("Cargo.toml", "Cargo.lock", "src/hello_backend/Cargo.toml", "src/hello_backend/src/lib.rs"):
+        text = (project / name).read_text()
+        assert ("timers" in text) == answers["timers"], name
+    assert ("ticks" in (project / "src/hello_backend/hello_backend.did").read_text()) == answers["timers"]
+
+
+@pytest.mark.parametrize("icp_cli", [True, False])
+@pytest.mark.parametrize("github_actions", [True, False])
+def test_a_file_for_a_tool_is_there_when_the_tool_is_used(
+    generate: Generate, icp_cli: bool, github_actions: bool
+) -> None:
+    project = generate(icp_cli=icp_cli, github_actions=github_actions)
+    optional = {
+        file for question, file in OPTIONAL.items() if {"icp_cli": icp_cli, "github_actions": github_actions}[question]
+    }
+    assert files(project) == ALWAYS | optional
+    assert ("icp deploy" in (project / "README.md").read_text()) == icp_cli
+
+
+@pytest.mark.parametrize("answers", CHOICES, ids=str)
+def test_every_configuration_file_can_be_parsed(generate: Generate, answers: dict[str, bool]) -> None:
+    project = generate(**answers)
+    parsers = {
+        ".toml": tomllib.loads,
+        ".lock": tomllib.loads,
+        ".json": json.loads,
+        ".yml": yaml.safe_load,
+        ".yaml": yaml.safe_load,
+    }
+    parsed = [parsers[path.suffix](path.read_text()) for path in project.rglob("*") if path.suffix in parsers]
+    assert len(parsed) == 8
+    assert all(parsed)
+
+
+def test_no_file_ends_in_a_blank_line_or_has_trailing_blanks(generate: Generate) -> None:
+    for answers in ({}, {"timers": False, "shrink": False, "gzip": False, "icp_cli": False}):
+        project = generate(**answers)
+        for name in files(project) - {".copier-answers.yml"}:
+            text = (project / name).read_text()
+            assert text == "\n".join(map(str.rstrip, text.split("\n"))).strip("\n") + "\n", name
+            assert "\n\n\n" not in text, name
+
+
+def test_build_sh_can_be_executed(generate: Generate) -> None:
+    assert os.access(generate() / "build.sh", os.X_OK)
+
+
+def test_icp_yaml_sets_the_memory_limit_in_a_unit_that_icp_cli_knows(generate: Generate) -> None:
+    for limit, written in {"6 GiB": "6 GiB", "512 mb": "512 mb", "1 TiB": 2**40, "007": 7, "7 B": 7}.items():
+        canister = yaml.safe_load((generate(wasm_memory_limit=limit) / "icp.yaml").read_text())["canisters"][0]
+        assert canister["settings"] == {"wasm_memory_limit": written}
+
+
+@pytest.mark.parametrize("shrink", [True, False])
+@pytest.mark.parametrize("gzip", [True, False])
+def test_icp_yaml_takes_the_steps_of_dfx_json(generate: Generate, shrink: bool, gzip: bool) -> None:
+    (canister,) = yaml.safe_load((generate(shrink=shrink, gzip=gzip) / "icp.yaml").read_text())["canisters"]
+    wasm, did = '"$ICP_WASM_OUTPUT_PATH"', "src/hello_backend/hello_backend.did"
+    commands = [
+        "bash build.sh hello_backend",
+        f"cp target/wasm64-unknown-unknown/release/hello_backend.wasm {wasm}",
+        f"ic-wasm {wasm} -o {wasm} metadata candid:service -f {did} -v public --keep-name-section",
+        *([f"ic-wasm {wasm} -o {wasm} shrink"] if shrink else []),
+        *([f"gzip -n {wasm}", f"mv {wasm}.gz {wasm}"] if gzip else []),
+    ]
+    assert canister["name"] == "hello_backend"
+    assert canister["build"] == {"steps": [{"type": "script", "commands": commands}]}
+
+
+def test_git_leaves_out_what_the_tools_write(generate: Generate) -> None:
+    assert (generate() / ".gitignore").read_text().split() == ["/target", "/.dfx", "/.icp/cache"]
+
+
+def test_versions_and_the_nightly_are_written_once(generate: Generate) -> None:
+    project = generate()
+    pins = tomllib.loads((project / "Cargo.toml").read_text())["workspace"]["dependencies"]
+    nightly = tomllib.loads((project / "rust-toolchain.toml").read_text())["toolchain"]["channel"]
+    locked = {
+        package["name"]: package["version"]
+        for package in tomllib.loads((project / "Cargo.lock").read_text())["package"]
+    }
+    assert pins == {name: f"={locked[name]}" for name in ("candid", "candid_parser", "ic-cdk", "ic-cdk-timers")}
+    everything = [(project / name).read_text() for name in files(project) - {"Cargo.lock"}]
+    for pin in (*(f'"{version}"' for version in pins.values()), nightly.removeprefix("nightly-")):
+        assert sum(text.count(pin) for text in everything) == 1, pin

@@ -1,0 +1,88 @@
+"""The setup: where something is missing, one sentence says what to install."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+NOWHERE = "http://127.0.0.1:1/"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A fresh checkout, as far as the setup looks at it, and `bin`, a folder for PATH with the system tools alone."""
+    for name in ("tools/setup.sh", "template/rust-toolchain.toml", "requirements.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    (tmp_path / "bin").mkdir()
+    for tool in ("bash", "cc", "cmp", "cp", "dirname", "git", "mkdir", "rm", "sed"):
+        (tmp_path / "bin" / tool).symlink_to(shutil.which(tool))
+    python(tmp_path, f'exec {sys.executable} "$@"')
+    return tmp_path
+
+
+def python(checkout: Path, script: str) -> None:
+    """Make `python3` this shell script."""
+    executable(checkout / "bin/python3", script)
+
+
+def executable(path: Path, script: str) -> None:
+    path.write_text(f"#!/usr/bin/env bash\n{script}\n")
+    path.chmod(0o755)
+
+
+def failed_setup(checkout: Path, *parts: str) -> str:
+    """The one sentence on standard error with which the setup ends."""
+    offline = {"PIP_INDEX_URL": NOWHERE, "PIP_RETRIES": "0", "PIP_FIND_LINKS": "", "RUSTUP_DIST_SERVER": NOWHERE}
+    home = {"HOME": str(checkout), "RUSTUP_HOME": str(checkout / "rustup"), "PYTHON": "python3"}
+    command = ["bash", "tools/setup.sh", *parts]
+    environment = os.environ | offline | home | {"PATH": str(checkout / "bin")}
+    result = subprocess.run(command, cwd=checkout, env=environment, text=True, capture_output=True, check=False)
+    assert result.returncode == 1
+    assert result.stderr.count("\n") == 1, result.stderr
+    return result.stderr
+
+
+def test_python_is_missing(checkout: Path) -> None:
+    (checkout / "bin/python3").unlink()
+    assert failed_setup(checkout).startswith("Python is missing: install Python 3.11 or newer")
+
+
+def test_python_is_too_old(checkout: Path) -> None:
+    python(checkout, '[ "$1" = --version ] && echo Python 3.9.2; [ "$1" = --version ]')
+    assert failed_setup(checkout).startswith("Python 3.9.2 is too old: install Python 3.11 or newer")
+
+
+def test_git_is_missing(checkout: Path) -> None:
+    (checkout / "bin/git").unlink()
+    assert failed_setup(checkout) == "git is missing: install git.\n"
+
+
+def test_venv_is_missing(checkout: Path) -> None:
+    python(checkout, f'case "$2" in *ensurepip*) exit 1 ;; esac; exec {sys.executable} "$@"')
+    assert "venv module is missing: install it" in failed_setup(checkout)
+
+
+def test_the_network_is_missing_for_python(checkout: Path) -> None:
+    assert failed_setup(checkout, "python").startswith("The Python packages could not be installed: check your network")
+    assert NOWHERE in (checkout / "build/setup-pip.log").read_text()
+
+
+def test_rustup_is_missing(checkout: Path) -> None:
+    assert failed_setup(checkout, "rust").startswith("rustup is missing: install it from https://rustup.rs")
+
+
+def test_a_linker_is_missing(checkout: Path) -> None:
+    executable(checkout / "bin/rustup", "exit 1")
+    (checkout / "bin/cc").unlink()
+    assert failed_setup(checkout, "rust").startswith("A C linker is missing: install one")
+
+
+@pytest.mark.rust
+def test_the_network_is_missing_for_rust(checkout: Path) -> None:
+    (checkout / "bin/rustup").symlink_to(shutil.which("rustup"))
+    assert "could not be installed: check your network" in failed_setup(checkout, "rust")
