@@ -119,11 +119,23 @@ def copy(source: Path, destination: Path, **answers: str | bool) -> Path:
     return destination
 
 
+def once(make: Generate) -> Generate:
+    """`make`, called once for each target and set of answers; an answer that is the default counts as not given."""
+    cached = cache(make)
+
+    def call(*target: str, **answers: str | bool) -> Path:
+        return cached(
+            *target, **{name: value for name, value in answers.items() if value != QUESTIONS[name]["default"]}
+        )
+
+    return call
+
+
 @pytest.fixture(scope="session")
 def project(snapshot: Path, tmp_path_factory: pytest.TempPathFactory) -> Generate:
     """`project(**answers)` is a committed project whose target folder is the shared one, rendered once for all tests."""
 
-    @cache
+    @once
     def project(**answers: str | bool) -> Path:
         folder = copy(snapshot, tmp_path_factory.mktemp("project") / "hello", **answers)
         share_target(folder)
@@ -147,12 +159,9 @@ def build(folder: Path, *args: str, **environment: str) -> subprocess.CompletedP
 
 @pytest.fixture(scope="session")
 def module(project: Generate, tmp_path_factory: pytest.TempPathFactory) -> Generate:
-    """`module(**answers)` is what dfx.json's `build` makes of a project, `module("wasm32-...")` the same for a target.
+    """`module(**answers)` is what dfx.json's `build` makes of a project, `module("wasm32-...")` the same for a target."""
 
-    Each is built once.
-    """
-
-    @cache
+    @once
     def module(target: str | None = None, **answers: str | bool) -> Path:
         folder = project(**answers)
         dfx = json.loads((folder / "dfx.json").read_text())["canisters"]["hello_backend"]

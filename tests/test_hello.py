@@ -11,9 +11,8 @@ ANSWER = '("Hello, ICP! Powered by wasm64")'
 
 def make_hello(name: str) -> subprocess.CompletedProcess[str]:
     command = ["make", "hello", f"NAME={name}"]
-    environment = {
-        key: value for key, value in os.environ.items() if not key.startswith("MAKE")
-    }  # `make test` sets them.
+    # `make test` sets variables that would make this one print more.
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
     return subprocess.run(command, cwd=ROOT, env=environment, text=True, capture_output=True, check=False)
 
 

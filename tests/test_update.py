@@ -60,7 +60,7 @@ def has_owners_edits(project: Path) -> bool:
 
 
 def files(project: Path) -> dict[str, bytes]:
-    """The text of each file but the answers file, which names the template's folder."""
+    """The content of each file that git does not ignore, by name."""
     names = git(project, "ls-files", "--cached", "--others", "--exclude-standard").splitlines()
     return {name: (project / name).read_bytes() for name in names if (project / name).is_file()}
 
