@@ -18,6 +18,8 @@ QUESTIONS = {
     for name, question in yaml.safe_load((ROOT / "copier.yml").read_text()).items()
     if not name.startswith("_")
 }
+RELEASES: dict[str, str] = yaml.safe_load((ROOT / "tests/releases.yml").read_text()) or {}
+"""The commit of each release, by version, in order."""
 FILES = {
     ".copier-answers.yml",
     ".github/workflows/ci.yml",
@@ -87,8 +89,13 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def snapshot(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same as a repository, as the version 9999.0.0, which projects can be updated from and to."""
-    folder = shutil.copytree(template, tmp_path_factory.mktemp("snapshot") / "template")
+    """A repository with each release, tagged as such, and those same files as version 9999.0.0: to update from and to."""
+    folder = tmp_path_factory.mktemp("snapshot") / "template"
+    git(ROOT, "clone", "--quiet", "--no-tags", str(ROOT), str(folder))
+    for version, released in RELEASES.items():
+        git(folder, "tag", f"v{version}", released)
+    git(folder, "rm", "-r", "--quiet", ".")
+    shutil.copytree(template, folder, dirs_exist_ok=True)
     commit(folder, "v9999.0.0")
     return folder
 

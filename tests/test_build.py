@@ -39,6 +39,7 @@ def test_every_step_of_the_projects_own_workflow_passes(project: Generate, timer
     folder = project(timers=timers)
     steps = workflow_steps(folder)
     assert list(steps) == [
+        "No conflict left by an update",
         "Install the pinned nightly",
         "Formatting",
         "Lints on the host",

@@ -75,8 +75,11 @@ def test_an_update_asks_what_can_be_changed_and_no_names(snapshot: Path, tmp_pat
     assert first_words("project_name") not in terminal.before
     assert first_words("canister_name") not in terminal.before
     terminal.send("n")
-    for question in ("shrink", "gzip", "wasm_memory_limit", "icp_cli", "github_actions"):
+    for question in ("shrink", "gzip", "wasm_memory_limit"):
         see(terminal, first_words(question))
         terminal.send("\r")
     terminal.expect(pexpect.EOF)
+    # To say no would delete their files.
+    assert first_words("icp_cli") not in terminal.before
+    assert first_words("github_actions") not in terminal.before
     assert "ticks" not in (project / "src/greeter/src/lib.rs").read_text()

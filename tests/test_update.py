@@ -17,6 +17,8 @@ fn whoami() -> candid::Principal {
     ic_cdk::api::msg_caller()
 }
 """
+OPTIONAL = {"icp_cli": "icp.yaml", "github_actions": ".github/workflows/ci.yml"}
+"""The file of an answer: an update does not delete it."""
 FIRST_WORD = "// The owner's first word.\n"
 LAST_WORD = "\n// The owner's last word.\n"
 
@@ -139,6 +141,8 @@ def test_an_untouched_project_with_another_answer_is_a_fresh_copy_with_it(
     snapshot: Path, tmp_path: Path, question: str, before: bool
 ) -> None:
     project = copy(snapshot, tmp_path / "hello", **{question: before})
+    if before and question in OPTIONAL:
+        (project / OPTIONAL[question]).unlink()
     commit(project)
     update(project, **{question: not before})
     assert files(project) == files_of_fresh_copy(snapshot, tmp_path, **{question: not before})
