@@ -56,6 +56,7 @@ def own_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
         f"GIT_{role}_{key}": "owner@example.org" for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")
     }
     os.environ |= {"COPIER_SETTINGS_PATH": str(settings), "GIT_CONFIG_GLOBAL": os.devnull, **identity}
+    os.environ["GIT_TEMPLATE_DIR"] = ""  # Repositories without sample hooks, of which the tests make hundreds.
     for name in ("RUSTFLAGS", "CARGO_TARGET_DIR", "CARGO_BUILD_TARGET"):
         os.environ.pop(name, None)
 
