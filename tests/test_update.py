@@ -332,19 +332,9 @@ def another_next(versions: Path, tmp_path: Path) -> Iterator[Path]:
 @pytest.mark.parametrize(
     ("file", "old", "new", "message"),
     [
-        (
-            "names.jinja",
-            'windows_devices = "^(',
-            'windows_devices = "^(hello_backend|',
-            'project\'s is "hello_backend"',
-        ),
-        (
-            "names.jinja",
-            'windows_devices = "^(',
-            'windows_devices = "^(hello|',
-            '"hello", this project\'s answer so far',
-        ),
-        ("memory.jinja", "2 ** 48", "2 ** 32", '"6 GiB", this project\'s answer so far'),
+        ("names.jinja", '"^(aux|', '"^(hello_backend|aux|', '"hello_backend" is a device'),
+        ("names.jinja", '"^(aux|', '"^(hello|aux|', '"hello", this project.s answer so far'),
+        ("memory.jinja", "2 ** 48", "2 ** 32", '"6 GiB", this project.s answer so far'),
     ],
 )
 def test_an_answer_that_a_later_template_refuses_is_not_reset(
