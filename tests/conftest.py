@@ -11,13 +11,9 @@ from pathlib import Path
 import copier
 import pytest
 import yaml
+from projects import NEWEST, NEXT, NEXT_VERSION, QUESTIONS, check_answers, commit, git, replace
 from workspace import ROOT, TARGET_DIR
 
-QUESTIONS = {
-    name: question
-    for name, question in yaml.safe_load((ROOT / "copier.yml").read_text()).items()
-    if not name.startswith("_")
-}
 RELEASES: dict[str, str] = yaml.safe_load((ROOT / "tests/releases.yml").read_text()) or {}
 """The commit of each release, by version, in order."""
 FILES = {
@@ -61,21 +57,6 @@ def own_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
         os.environ.pop(name, None)
 
 
-def git(folder: Path, *args: str) -> str:
-    """Run git in `folder` and return what it prints."""
-    return subprocess.run(["git", *args], cwd=folder, check=True, text=True, stdout=subprocess.PIPE).stdout
-
-
-def commit(folder: Path, tag: str | None = None) -> None:
-    """Commit everything in `folder`, in a new repository if need be, and tag it."""
-    if not (folder / ".git").exists():
-        git(folder, "init", "--quiet", "--initial-branch=main")
-    git(folder, "add", "--all")
-    git(folder, "commit", "--quiet", "--allow-empty", "--message", tag or "Work")
-    if tag:
-        git(folder, "tag", tag)
-
-
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the work tree's files, uncommitted ones too, without git: Copier renders it in half the time."""
@@ -92,19 +73,13 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def snapshot(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository with each release, tagged as such, and those same files as version 9999.0.0: to update from and to."""
     folder = tmp_path_factory.mktemp("snapshot") / "template"
-    git(ROOT, "clone", "--quiet", "--no-tags", str(ROOT), str(folder))
+    git(ROOT, "clone", "--quiet", "--no-tags", "--no-checkout", str(ROOT), str(folder))
     for version, released in RELEASES.items():
         git(folder, "tag", f"v{version}", released)
-    git(folder, "rm", "-r", "--quiet", ".")
     shutil.copytree(template, folder, dirs_exist_ok=True)
-    commit(folder, "v9999.0.0")
+    commit(folder, NEWEST)
+    git(folder, "gc", "--quiet", "--prune=now")  # Copier clones it some four times an update: let that be one file.
     return folder
-
-
-def check_answers(answers: dict[str, object]) -> None:
-    """Fail for an answer that no question asks for; Copier itself would ignore it."""
-    unknown = answers.keys() - QUESTIONS.keys()
-    assert not unknown, f"no question asks for {sorted(unknown)}"
 
 
 @pytest.fixture
@@ -182,3 +157,34 @@ def module(project: Generate, tmp_path_factory: pytest.TempPathFactory) -> Gener
         return Path(shutil.copy(wasm, tmp_path_factory.mktemp("module")))
 
     return module
+
+
+@pytest.fixture(scope="session")
+def versions(snapshot: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The snapshot, and as version 9999.1.0 a template that says something else in each file."""
+    versions = shutil.copytree(snapshot, tmp_path_factory.mktemp("versions") / "template")
+    for name, (old, new) in NEXT_VERSION.items():
+        replace(versions / "template" / name, old, new)
+    commit(versions, NEXT)
+    return versions
+
+
+@pytest.fixture(scope="session")
+def fresh(versions: Path, tmp_path_factory: pytest.TempPathFactory) -> Generate:
+    """`fresh(version, **answers)` is what `copier copy --vcs-ref VERSION` writes, committed; made once, not to be changed."""
+
+    @cache
+    def fresh(version: str, **answers: str | bool) -> Path:
+        check_answers(answers)
+        folder = tmp_path_factory.mktemp("fresh") / "hello"
+        copier.run_copy(str(versions), folder, answers, vcs_ref=version, defaults=True, quiet=True, unsafe=False)
+        commit(folder)
+        return folder
+
+    return fresh
+
+
+@pytest.fixture
+def start(fresh: Generate, tmp_path: Path) -> Generate:
+    """`start(version, **answers)` is such a project to work with."""
+    return lambda version, **answers: shutil.copytree(fresh(version, **answers), tmp_path / "hello")

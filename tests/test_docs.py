@@ -13,9 +13,9 @@ from conftest import FILES, QUESTIONS, ROOT, Generate
 README = (ROOT / "README.md").read_text()
 
 
-def table(heading: str) -> list[list[str]]:
+def table(heading: str, document: str = README) -> list[list[str]]:
     """The cells of the first table after a heading, without its two head lines."""
-    lines = README.split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0].splitlines()
+    lines = document.split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0].splitlines()
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
     return rows[2:]
 
@@ -34,6 +34,12 @@ def test_the_table_of_files_is_what_is_generated() -> None:
     folder = "src/hello_backend/"
     generated = {file if not file.startswith(folder) else folder for file in FILES}
     assert named == generated
+
+
+def test_every_generated_file_has_one_owner() -> None:
+    rows = table("Who owns what", (ROOT / "docs/updates.md").read_text())
+    named = [name for cell, *_ in rows for name in re.findall(r"`([^`]+)`", cell)]
+    assert sorted(named) == sorted({"src/" if file.startswith("src/") else file for file in FILES})
 
 
 def test_every_make_target_that_is_named_exists() -> None:

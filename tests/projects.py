@@ -1,0 +1,271 @@
+"""What tests do with projects: edit them as their owners do, update them, look at what the update did."""
+
+import os
+import re
+import subprocess
+import textwrap
+from pathlib import Path
+
+import copier
+import yaml
+from copier import VcsRef
+from workspace import ROOT, TEMPLATE, cargo, nightly
+
+QUESTIONS = {
+    name: question
+    for name, question in yaml.safe_load((ROOT / "copier.yml").read_text()).items()
+    if not name.startswith("_")
+}
+
+OPTIONAL = {"icp_cli": "icp.yaml", "github_actions": ".github/workflows/ci.yml"}
+"""The file of an answer: an update does not delete it."""
+UPDATES = ROOT / "docs/updates.md"
+LIB = "src/hello_backend/src/lib.rs"
+MARKER = re.compile(rb"^(<<<<<<< before|>>>>>>> after) updating$", re.MULTILINE)
+NEWEST, NEXT = "v9999.0.0", "v9999.1.0"
+"""The work tree as a version of the template, and one after it."""
+IC_CDK = re.search(r'^ic-cdk = "=(.+)"$', (TEMPLATE / "Cargo.toml.jinja").read_text(), re.MULTILINE)[1]
+NEXT_VERSION = {
+    "build.sh": ("Builds one canister", "Compiles one canister"),
+    "rust-toolchain.toml": (nightly(), "nightly-2027-01-01"),
+    ".gitignore": ("/target\n", "/target\n/wasm\n"),
+    "Cargo.toml.jinja": (f'ic-cdk = "={IC_CDK}"', 'ic-cdk = "=0.99.0"'),
+    "Cargo.lock.jinja": (f'name = "ic-cdk"\nversion = "{IC_CDK}"', 'name = "ic-cdk"\nversion = "0.99.0"'),
+    "README.md.jinja": ("## Deploy and call", "## Run"),
+    "dfx.json.jinja": ('"type": "custom",\n', '"type": "custom",\n      "optimize": "cycles",\n'),
+    "{% if icp_cli %}icp.yaml{% endif %}.jinja": ("# The canister", "# This canister"),
+    "{% if github_actions %}.github{% endif %}/workflows/ci.yml.jinja": ("name: CI", "name: Checks"),
+    "src/{{ canister_name }}/Cargo.toml.jinja": ("publish = false\n", 'publish = false\nlicense = "MIT"\n'),
+    "src/{{ canister_name }}/{{ canister_name }}.did.jinja": ("service : {\n", "service : {\n  // For everyone.\n"),
+    "src/{{ canister_name }}/src/lib.rs.jinja": ("//! Says hello,", "//! Greets,"),
+}
+"""What the template's next version says otherwise, in each of its files."""
+OTHER_ANSWERS = {"timers": False, "shrink": False, "gzip": False, "wasm_memory_limit": "5 GiB"}
+ENDPOINT = """\
+#[ic_cdk::update]
+fn {name}() -> String {{
+    "{name}".into()
+}}
+
+"""
+SECOND_CANISTER = """
+    },
+    "second_backend": {
+      "candid": "src/second_backend/second_backend.did",
+      "build": "bash build.sh second_backend",
+      "type": "custom",
+      "wasm": "target/wasm64-unknown-unknown/release/second_backend.wasm"
+    }
+  }
+"""
+SECOND_CANISTER_FOR_ICP = """\
+  - name: second_backend
+    build:
+      steps:
+        - type: script
+          commands:
+            - bash build.sh second_backend
+"""
+ADDED_TO_LOCK = """
+[[package]]
+name = "second_backend"
+version = "0.1.0"
+dependencies = [
+ "candid",
+ "ic-cdk",
+]
+
+[[package]]
+name = "serde"
+"""
+ADDITIONS = [
+    (LIB, "thread_local! {", ENDPOINT.format(name="above") + "thread_local! {"),
+    (LIB, "#[ic_cdk::query]\nfn greet", ENDPOINT.format(name="between") + "#[ic_cdk::query]\nfn greet"),
+    (LIB, "Hello, {name}! Powered by", "Good day, {name}! Driven by"),
+    (LIB, "Hello, ICP! Powered by", "Good day, ICP! Driven by"),
+    (LIB, "\nic_cdk::export_candid!();", "\n" + ENDPOINT.format(name="below") + "ic_cdk::export_candid!();"),
+    ("src/hello_backend/hello_backend.did", "service : {", "type Profile = record { name : text };\n\nservice : {"),
+    ("src/hello_backend/hello_backend.did", "query;\n}", "query;\n  above : () -> (text);\n  below : () -> (text);\n}"),
+    # `cargo add serde`, and a second canister.
+    ("src/hello_backend/Cargo.toml", "\n\n[dev-dep", '\nserde = "1.0.229"\n\n[dev-dep'),
+    ("Cargo.lock", ' "ic-cdk-timers",\n]', ' "ic-cdk-timers",\n "serde",\n]'),
+    ("Cargo.lock", '\n[[package]]\nname = "serde"\n', ADDED_TO_LOCK),
+    ("Cargo.toml", '"src/hello_backend"', '"src/hello_backend", "src/second_backend"'),
+    ("dfx.json", "\n    }\n  }\n", SECOND_CANISTER),
+    ("icp.yaml", "", SECOND_CANISTER_FOR_ICP),
+    # Other settings of dfx.
+    ("dfx.json", '"version": 1,', '"version": 1,\n  "networks": { "local": { "bind": "127.0.0.1:8000" } },'),
+    ("dfx.json", '"candid:service" }]', '"candid:service" }],\n      "init_arg": "()"'),
+    (".gitignore", "", "/.env\n"),
+    ("build.sh", "", 'ic-wasm "$wasm" info\n'),
+    (".github/workflows/ci.yml", "", "      - run: bash deploy.sh\n"),
+]
+"""What owners add: the file, a text of the template's, and what it becomes; without a text it goes to the end."""
+PROFILE = """\
+#[derive(candid::CandidType, serde::Serialize)]
+struct Profile {
+    name: String,
+}
+
+#[ic_cdk::query]
+fn profile(name: String) -> Profile {
+    Profile { name }
+}
+"""
+SECOND_CARGO_TOML = """\
+[package]
+name = "second_backend"
+edition = "2024"
+
+[lib]
+crate-type = ["cdylib"]
+
+[dependencies]
+candid.workspace = true
+ic-cdk.workspace = true
+serde = "1"
+"""
+RAISED_PIN = 'candid = "=0.10.99"'
+
+
+def git(folder: Path, *args: str) -> str:
+    """Run git in `folder` and return what it prints."""
+    return subprocess.run(["git", *args], cwd=folder, check=True, text=True, stdout=subprocess.PIPE).stdout
+
+
+def commit(folder: Path, tag: str | None = None) -> None:
+    """Commit everything in `folder`, in a new repository if need be, and tag it."""
+    if not (folder / ".git").exists():
+        git(folder, "init", "--quiet", "--initial-branch=main")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--allow-empty", "--message", tag or "Work")
+    if tag:
+        git(folder, "tag", tag)
+
+
+def check_answers(answers: dict[str, object]) -> None:
+    """Fail for an answer that no question asks for; Copier itself would ignore it."""
+    unknown = answers.keys() - QUESTIONS.keys()
+    assert not unknown, f"no question asks for {sorted(unknown)}"
+
+
+def replace(path: Path, old: str, new: str) -> None:
+    """Replace a text that stands once in a file; an empty one is its end."""
+    text = path.read_text()
+    assert not old or text.count(old) == 1, f"{old!r} in {path}"
+    path.write_text(text.replace(old, new) if old else text + new)
+
+
+def add(project: Path) -> None:
+    """Add what owners add, everywhere."""
+    for name, old, new in ADDITIONS:
+        replace(project / name, old, new)
+    pins = project / "Cargo.toml"
+    pins.write_text(re.sub(r'^candid = ".*"$', RAISED_PIN, pins.read_text(), flags=re.MULTILINE))
+    (project / "src/second_backend/src").mkdir(parents=True)
+    (project / "src/second_backend/src/lib.rs").write_text("ic_cdk::export_candid!();\n")
+
+
+def has_additions(project: Path) -> None:
+    """Fail unless each line that `add` wrote is there, and the second canister."""
+    for name, old, new in ADDITIONS:
+        text = (project / name).read_text()
+        missing = [line for line in new.splitlines() if line not in old.splitlines() and line not in text]
+        assert not missing, f"{name} has lost {missing}"
+    assert RAISED_PIN in (project / "Cargo.toml").read_text()
+    assert (project / "src/second_backend/src/lib.rs").read_text() == "ic_cdk::export_candid!();\n"
+
+
+def change(project: Path) -> None:
+    """Split lib.rs into modules, rewrite the README, delete the workflow and icp.yaml, change two files' modes."""
+    lib = (project / LIB).read_text()
+    start, end = lib.index("#[ic_cdk::query]\nfn greet"), lib.index("ic_cdk::export_candid!();")
+    (project / LIB).with_name("greeting.rs").write_text(lib[start:end].replace("Hello", "Good day"))
+    (project / LIB).write_text(f"{lib[:start]}mod greeting;\nuse greeting::greet;\n\n{lib[end:]}")
+    (project / "README.md").write_text("# My canister\n\nEvery word of it is mine.\n")
+    for name in OPTIONAL.values():
+        (project / name).unlink()
+    (project / "build.sh").chmod(0o644)
+    (project / "Cargo.toml").chmod(0o755)
+
+
+def has_changes(project: Path) -> None:
+    """Fail unless the project is as `change` made it."""
+    assert "Good day, {name}!" in (project / LIB).with_name("greeting.rs").read_text()
+    assert "mod greeting;\nuse greeting::greet;\n" in (project / LIB).read_text()
+    readme = (project / "README.md").read_text()
+    assert "# My canister\n" in readme and "Every word of it is mine.\n" in readme
+    assert not [name for name in OPTIONAL.values() if (project / name).exists()]
+    assert not os.access(project / "build.sh", os.X_OK)
+    assert os.access(project / "Cargo.toml", os.X_OK)
+
+
+EDITS = {"additions": (add, has_additions), "changes": (change, has_changes)}
+"""Kinds of edits: what makes them in a project, and what fails unless they are still there."""
+
+
+def update(project: Path, version: str | VcsRef = VcsRef.CURRENT, **answers: str | bool) -> None:
+    """`copier update --defaults --vcs-ref VERSION --data ...`."""
+    check_answers(answers)
+    copier.run_update(project, data=answers, vcs_ref=version, defaults=True, overwrite=True, quiet=True, unsafe=False)
+
+
+def files(project: Path) -> dict[str, tuple[bool, bytes]]:
+    """For each file that git does not ignore, by name: whether it can be executed, and its content."""
+    names = git(project, "ls-files", "--cached", "--others", "--exclude-standard").splitlines()
+    paths = {name: project / name for name in names if (project / name).is_file()}
+    return {name: (os.access(path, os.X_OK), path.read_bytes()) for name, path in paths.items()}
+
+
+def conflicts(project: Path) -> set[str]:
+    """The files with conflict markers; git has to know each of them as unmerged."""
+    marked = {name for name, (_, content) in files(project).items() if MARKER.search(content)}
+    assert set(git(project, "diff", "--name-only", "--diff-filter=U").splitlines()) == marked
+    return marked
+
+
+def merge(project: Path, old: Path, new: Path) -> dict[str, bytes | None]:
+    """What git's own three-way merge makes of each file that all three have, by name; None is a conflict."""
+
+    def merged(name: str) -> bytes | None:
+        command = ["git", "merge-file", "-p", project / name, old / name, new / name]
+        result = subprocess.run(command, capture_output=True, check=False)
+        return None if result.returncode else result.stdout
+
+    names = files(project).keys() & files(old).keys() & files(new).keys() - {".copier-answers.yml"}
+    return {name: merged(name) for name in names}
+
+
+def write_code(project: Path) -> None:
+    """Add code that compiles, as owners do: an endpoint with a type of its own, a crate, a second canister."""
+    cargo("add", "--quiet", "--package=hello_backend", "serde@1", cwd=project)
+    replace(project / LIB, "ic_cdk::export_candid!();", f"{PROFILE}\nic_cdk::export_candid!();")
+    did = project / "src/hello_backend/hello_backend.did"
+    replace(did, "service : {", "type Profile = record { name : text };\n\nservice : {")
+    replace(did, "query;\n}", "query;\n  profile : (text) -> (Profile) query;\n}")
+    second = project / "src/second_backend"
+    (second / "src").mkdir(parents=True)
+    (second / "Cargo.toml").write_text(SECOND_CARGO_TOML)
+    (second / "second_backend.did").write_text("service : { profile : (text) -> (record { name : text }) query }\n")
+    (second / "src/lib.rs").write_text(f"{PROFILE}\nic_cdk::export_candid!();\n")
+    replace(project / "Cargo.toml", '"src/hello_backend"', '"src/hello_backend", "src/second_backend"')
+    replace(project / "dfx.json", "\n    }\n  }\n", SECOND_CANISTER)
+    cargo("metadata", "--format-version=1", cwd=project)
+    commit(project)
+
+
+def commands(document: Path, text: str) -> str:
+    """The indented block of a Markdown document that has `text`: commands for a shell."""
+    blocks = re.findall(r"(?:^    .*\n)+", document.read_text(), re.MULTILINE)
+    (block,) = [block for block in blocks if text in block]
+    return textwrap.dedent(block)
+
+
+def run(script: str, folder: Path, **environment: str) -> str:
+    """Run a script in bash, in `folder`, and return what it prints. Fails where a command of it fails."""
+    command = ["bash", "-euo", "pipefail", "-c", script]
+    result = subprocess.run(
+        command, cwd=folder, env=os.environ | environment, text=True, capture_output=True, check=False
+    )
+    assert result.returncode == 0, f"{script}\n{result.stdout}{result.stderr}"
+    return result.stdout

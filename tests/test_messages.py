@@ -1,0 +1,109 @@
+"""What Copier says after a copy and after an update, and what the generated workflow says of a forgotten conflict."""
+
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from canister import Canister
+from conftest import Generate, share_target
+from projects import LIB, NEWEST, NEXT, OTHER_ANSWERS, add, commit, conflicts, git, replace, run, update, write_code
+
+
+def say(folder: Path, *args: str) -> str:
+    """What `copier ARGS` prints, in a folder."""
+    command = [sys.executable, "-m", "copier", *args]
+    result = subprocess.run(command, cwd=folder, text=True, capture_output=True, check=False)
+    assert result.returncode == 0, result.stderr
+    return result.stderr
+
+
+def commands(message: str) -> list[str]:
+    """The indented lines of a message, without comments."""
+    return [line.split("  #")[0].strip() for line in message.splitlines() if line.startswith("  ")]
+
+
+@pytest.mark.parametrize(("icp_cli", "tool"), [(True, "icp"), (False, "dfx")])
+def test_after_a_copy_the_next_commands_are_those_for_the_chosen_answers(
+    snapshot: Path, tmp_path: Path, icp_cli: bool, tool: str
+) -> None:
+    said = say(tmp_path, "copy", "--defaults", f"--data=icp_cli={icp_cli}", str(snapshot), "my app")
+    assert commands(said.split("is ready. Next:")[1]) == [
+        "cd 'my app'",
+        'git init && git add . && git commit -m "First commit"',
+        "rustup toolchain install",
+        "bash build.sh my_app_backend",
+        "icp network start --background" if icp_cli else "dfx start --background",
+        f"{tool} deploy",
+        f"{tool} canister call my_app_backend greet '(\"ICP\")'",
+    ]
+    run("\n".join(commands(said.split("is ready. Next:")[1])[:2]), tmp_path)
+    assert git(tmp_path / "my app", "status", "--porcelain") == ""
+
+
+def after_update(project: Path, version: str) -> list[str]:
+    said = say(project, "update", "--defaults", f"--vcs-ref={version}")
+    return commands(said.split("is updated, and nothing is committed yet.")[1])
+
+
+def test_after_an_update_the_conflicts_are_named_where_there_are_any(start: Generate) -> None:
+    project = start(NEWEST)
+    add(project)
+    replace(project / LIB, "//! Says hello,", "//! Says good day,")
+    commit(project)
+    look, find, _lock = after_update(project, NEXT)
+    assert "//! Greets," in run(look, project)
+    found = subprocess.run(shlex.split(find), cwd=project, text=True, capture_output=True, check=False).stdout
+    assert {line.split(":")[0] for line in found.splitlines()} == conflicts(project) == {LIB}
+
+
+def test_after_an_update_without_conflicts_none_is_named(start: Generate) -> None:
+    project = start(NEWEST)
+    add(project)
+    commit(project)
+    _look, find, _lock = after_update(project, NEXT)
+    assert run(find, project) == ""
+
+
+@pytest.mark.rust
+def test_the_lock_command_makes_a_locked_build_pass_and_the_canister_runs(start: Generate) -> None:
+    project = start(NEWEST)
+    share_target(project)
+    write_code(project)
+    *_, lock = after_update(project, ":current:")
+    update(project, **OTHER_ANSWERS)
+    assert conflicts(project) == {"Cargo.lock"}
+    run(lock, project)
+    git(project, "add", "Cargo.lock")
+    run(f"cargo test --locked && {lock} && bash build.sh hello_backend && bash build.sh second_backend", project)
+    assert git(project, "diff", "Cargo.lock") == ""
+    for name in ("hello_backend", "second_backend"):
+        module = project / f"target/wasm64-unknown-unknown/release/{name}.wasm"
+        assert Canister.install(module).call("profile", '("ICP")') == '(record { name = "ICP" })'
+
+
+CONFLICT = "before\n<<<<<<< before updating\nmine\n=======\nthe template's\n>>>>>>> after updating\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "passes"),
+    [
+        (LIB, CONFLICT, False),
+        ("README.md", CONFLICT, False),
+        ("build.sh.rej", "", False),
+        ("notes.md", "Title\n=======\n<<<<<<<< eight\n  >>>>>>> quoted\n", True),
+    ],
+)
+def test_the_workflow_fails_on_a_conflict_that_was_committed(
+    start: Generate, file: str, text: str, passes: bool
+) -> None:
+    project = start(NEWEST)
+    (project / file).write_text(text)
+    commit(project)
+    steps = yaml.safe_load((project / ".github/workflows/ci.yml").read_text())["jobs"]["canister"]["steps"]
+    (step,) = [step["run"] for step in steps if step.get("name") == "No conflict left by an update"]
+    result = subprocess.run(["bash", "-e", "-c", step], cwd=project, text=True, capture_output=True, check=False)
+    assert (result.returncode == 0) == passes
+    assert (file in result.stdout) != passes
