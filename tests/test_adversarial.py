@@ -82,10 +82,7 @@ def data_file(folder: Path, text: str) -> list[str]:
 @pytest.mark.parametrize("question", TEXT_QUESTIONS)
 @pytest.mark.parametrize("answer", HOSTILE.values(), ids=HOSTILE)
 def test_a_hostile_answer_is_refused_as_data(template: Path, tmp_path: Path, question: str, answer: str) -> None:
-    for args in (
-        data(**{question: answer}),
-        data_file(tmp_path, yaml.safe_dump({question: answer})),
-    ):
+    for args in (data(**{question: answer}), data_file(tmp_path, yaml.safe_dump({question: answer}))):
         with pytest.raises(ValueError) as refusal:
             copier_copy(template, tmp_path / "hello", *args)
         assert str(refusal.value) == f"Validation error for question '{question}': {why(question, answer)}"

@@ -47,7 +47,7 @@ def test_each_choice_reaches_the_files_that_it_concerns_and_no_other(
     changed = {name for name in files(project) if (project / name).read_bytes() != (default / name).read_bytes()}
     expected = set()
     if not answers["timers"]:
-        expected |= {"Cargo.lock", "Cargo.toml", "README.md", *(name for name in FILES if name.startswith("src/"))}
+        expected |= {"Cargo.lock", "Cargo.toml", *(name for name in FILES if name.startswith("src/"))}
     if not (answers["shrink"] and answers["gzip"]):
         expected |= {"dfx.json", "icp.yaml"}
     assert changed - {".copier-answers.yml"} == expected

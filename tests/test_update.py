@@ -104,17 +104,19 @@ def test_what_the_owner_deleted_stays_deleted(start: Generate) -> None:
     assert not conflicts(project)
 
 
-@pytest.mark.parametrize("question", ["timers", "shrink", "gzip", "icp_cli", "github_actions"])
 @pytest.mark.parametrize("before", [True, False])
-def test_an_untouched_project_with_another_answer_is_a_fresh_copy_with_it(
-    start: Generate, fresh: Generate, question: str, before: bool
+def test_an_untouched_project_with_every_answer_changed_is_a_fresh_copy(
+    start: Generate, fresh: Generate, before: bool
 ) -> None:
-    project = start(NEWEST, **({} if before else {question: False}))
-    if before and question in OPTIONAL:
-        (project / OPTIONAL[question]).unlink()
+    questions = ("timers", "shrink", "gzip", "icp_cli", "github_actions")
+    answers = [dict.fromkeys(questions, answer) for answer in (before, not before)]
+    project = start(NEWEST, **answers[0])
+    if before:
+        for file in OPTIONAL.values():
+            (project / file).unlink()
         commit(project)
-    update(project, **{question: not before})
-    assert files(project) == files(fresh(NEWEST, **({question: False} if before else {})))
+    update(project, **answers[1])
+    assert files(project) == files(fresh(NEWEST, **answers[1]))
 
 
 @pytest.mark.parametrize(("question", "file"), OPTIONAL.items())
