@@ -21,7 +21,7 @@ test:
 
 test-fast:
 	@tools/setup.sh python
-	$(PYTEST) -n 2 -m "not rust"
+	$(PYTEST) -n 3 --dist worksteal -m "not rust"
 
 lock:
 	@tools/setup.sh

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import copier
+import jinja2
 import pytest
 import yaml
 from projects import NEWEST, NEXT, NEXT_VERSION, QUESTIONS, check_answers, commit, git, replace
@@ -44,6 +45,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def compiled_once() -> None:
+    """Have Jinja compile each text once in a run, not anew for each of the some five environments of an update."""
+    compile_anew = jinja2.Environment.compile
+    compiled: dict[tuple[object, ...], object] = {}
+
+    def compile_once(self: jinja2.Environment, source: object, name: object = None, *args: object, **kwargs: object):
+        if not isinstance(source, str):
+            return compile_anew(self, source, name, *args, **kwargs)
+        key = (source, name, self.trim_blocks, self.undefined, type(self), *kwargs.items())
+        if key not in compiled:
+            compiled[key] = compile_anew(self, source, name, *args, **kwargs)
+        return compiled[key]
+
+    jinja2.Environment.compile = compile_once
+
+
+@pytest.fixture(scope="session", autouse=True)
 def own_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Keep the settings of whoever runs the tests out of Copier, git and cargo."""
     settings = tmp_path_factory.mktemp("settings") / "settings.yml"
@@ -71,12 +89,14 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def snapshot(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository with each release, tagged as such, and those same files as version 9999.0.0: to update from and to."""
+    """A repository with each release, tagged as such, and what Copier reads of those files as version 9999.0.0."""
     folder = tmp_path_factory.mktemp("snapshot") / "template"
     git(ROOT, "clone", "--quiet", "--no-tags", "--no-checkout", str(ROOT), str(folder))
     for version, released in RELEASES.items():
         git(folder, "tag", f"v{version}", released)
-    shutil.copytree(template, folder, dirs_exist_ok=True)
+    for name in ("includes", "template"):
+        shutil.copytree(template / name, folder / name)
+    shutil.copy(template / "copier.yml", folder)
     commit(folder, NEWEST)
     git(folder, "gc", "--quiet", "--prune=now")  # Copier clones it some four times an update: let that be one file.
     return folder

@@ -398,7 +398,7 @@ BREAKS: dict[str, tuple[Callable[[Path], object], str]] = {
         "project_name no longer takes",
     ),
     "a name reserved": (
-        lambda new: edit(new, "includes/names.jinja", '"abstract", ', '"abstract", "clock", '),
+        lambda new: edit(new, "includes/names.jinja", "abstract as", "abstract clock as"),
         "_name no longer takes 'clock', ",
     ),
     "a lower memory limit": (
@@ -443,7 +443,7 @@ HARMLESS: dict[str, Callable[[Path], object]] = {
     "a longest name that is longer": lambda new: edit(
         new, "includes/names.jinja", "longest_canister_name = 64", "longest_canister_name = 80"
     ),
-    "a keyword less": lambda new: edit(new, "includes/names.jinja", '"gen", ', ""),
+    "a keyword less": lambda new: edit(new, "includes/names.jinja", " gen ", " "),
     "a higher memory limit": lambda new: edit(new, "includes/memory.jinja", "2 ** 48", "2 ** 50"),
     "no validator any more": lambda new: ask(new, wasm_memory_limit={"validator": ""}),
     "a file added": lambda new: (new / "template/NOTES.md").write_text("# Notes\n"),
