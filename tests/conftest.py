@@ -53,7 +53,8 @@ def compiled_once() -> None:
     def compile_once(self: jinja2.Environment, source: object, name: object = None, *args: object, **kwargs: object):
         if not isinstance(source, str):
             return compile_anew(self, source, name, *args, **kwargs)
-        key = (source, name, self.trim_blocks, self.undefined, type(self), *kwargs.items())
+        options = (self.trim_blocks, self.lstrip_blocks, self.undefined, type(self), *self.extensions)
+        key = (source, name, *options, *kwargs.items())
         if key not in compiled:
             compiled[key] = compile_anew(self, source, name, *args, **kwargs)
         return compiled[key]
@@ -87,13 +88,21 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def known(released: str) -> str:
+    """The commit of a release, if this clone has it."""
+    command = ["git", "cat-file", "-e", f"{released}^{{commit}}"]
+    missing = subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode
+    assert not missing, f"The release {released} is not in this clone. Fetch the history: git fetch --unshallow"
+    return released
+
+
 @pytest.fixture(scope="session")
 def snapshot(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository with each release, tagged as such, and what Copier reads of those files as version 9999.0.0."""
     folder = tmp_path_factory.mktemp("snapshot") / "template"
     git(ROOT, "clone", "--quiet", "--no-tags", "--no-checkout", str(ROOT), str(folder))
     for version, released in RELEASES.items():
-        git(folder, "tag", f"v{version}", released)
+        git(folder, "tag", f"v{version}", known(released))
     for name in ("includes", "template"):
         shutil.copytree(template / name, folder / name)
     shutil.copy(template / "copier.yml", folder)

@@ -81,8 +81,6 @@ name = "serde"
 ADDITIONS = [
     (LIB, "thread_local! {", ENDPOINT.format(name="above") + "thread_local! {"),
     (LIB, "#[ic_cdk::query]\nfn greet", ENDPOINT.format(name="between") + "#[ic_cdk::query]\nfn greet"),
-    (LIB, "Hello, {name}! Powered by", "Good day, {name}! Driven by"),
-    (LIB, "Hello, ICP! Powered by", "Good day, ICP! Driven by"),
     (LIB, "\nic_cdk::export_candid!();", "\n" + ENDPOINT.format(name="below") + "ic_cdk::export_candid!();"),
     ("src/hello_backend/hello_backend.did", "service : {", "type Profile = record { name : text };\n\nservice : {"),
     ("src/hello_backend/hello_backend.did", "query;\n}", "query;\n  above : () -> (text);\n  below : () -> (text);\n}"),
@@ -125,6 +123,7 @@ candid.workspace = true
 ic-cdk.workspace = true
 serde = "1"
 """
+GREETING = "Good day, {name}! Driven by {}"
 RAISED_PIN = 'candid = "=0.10.99"'
 
 
@@ -157,11 +156,16 @@ def replace(path: Path, old: str, new: str) -> None:
 
 
 def add(project: Path) -> None:
-    """Add what owners add, everywhere."""
+    """Add what owners add, everywhere, change what greet says, and raise a pin."""
     for name, old, new in ADDITIONS:
         replace(project / name, old, new)
-    pins = project / "Cargo.toml"
-    pins.write_text(re.sub(r'^candid = ".*"$', RAISED_PIN, pins.read_text(), flags=re.MULTILINE))
+    for name, pattern, new in (
+        (LIB, r'(?<=format!\(").*(?=")', GREETING),
+        ("Cargo.toml", r'^candid = ".*"$', RAISED_PIN),
+    ):
+        text, count = re.subn(pattern, new, (project / name).read_text(), count=1, flags=re.MULTILINE)
+        assert count == 1, f"{pattern} in {name}"
+        (project / name).write_text(text)
     (project / "src/second_backend/src").mkdir(parents=True)
     (project / "src/second_backend/src/lib.rs").write_text("ic_cdk::export_candid!();\n")
 
@@ -173,6 +177,7 @@ def has_additions(project: Path) -> None:
         missing = [line for line in new.splitlines() if line not in old.splitlines() and line not in text]
         assert not missing, f"{name} has lost {missing}"
     assert RAISED_PIN in (project / "Cargo.toml").read_text()
+    assert GREETING in (project / LIB).read_text()
     assert (project / "src/second_backend/src/lib.rs").read_text() == "ic_cdk::export_candid!();\n"
 
 
@@ -180,7 +185,7 @@ def change(project: Path) -> None:
     """Split lib.rs into modules, rewrite the README, delete the workflow and icp.yaml, change two files' modes."""
     lib = (project / LIB).read_text()
     start, end = lib.index("#[ic_cdk::query]\nfn greet"), lib.index("ic_cdk::export_candid!();")
-    (project / LIB).with_name("greeting.rs").write_text(lib[start:end].replace("Hello", "Good day"))
+    (project / LIB).with_name("greeting.rs").write_text(f"// My greeting.\n{lib[start:end]}")
     (project / LIB).write_text(f"{lib[:start]}mod greeting;\nuse greeting::greet;\n\n{lib[end:]}")
     (project / "README.md").write_text("# My canister\n\nEvery word of it is mine.\n")
     for name in OPTIONAL.values():
@@ -191,7 +196,9 @@ def change(project: Path) -> None:
 
 def has_changes(project: Path) -> None:
     """Fail unless the project is as `change` made it."""
-    assert "Good day, {name}!" in (project / LIB).with_name("greeting.rs").read_text()
+    assert (
+        (project / LIB).with_name("greeting.rs").read_text().startswith("// My greeting.\n#[ic_cdk::query]\nfn greet")
+    )
     assert "mod greeting;\nuse greeting::greet;\n" in (project / LIB).read_text()
     readme = (project / "README.md").read_text()
     assert "# My canister\n" in readme and "Every word of it is mine.\n" in readme

@@ -43,7 +43,7 @@ REDRAW = "\x0c"
 EXTREMES = [
     {"project_name": "a" * 48, "canister_name": "z" * 64, "wasm_memory_limit": "0"},
     {"project_name": "h-2_-o--", "canister_name": "h", "wasm_memory_limit": "256 TiB"},
-    {"project_name": "core-app", "canister_name": "core_app", "wasm_memory_limit": "7 B"},
+    {"project_name": "core-app", "canister_name": "core_app", "wasm_memory_limit": "1048576 B"},
 ]
 """Answers at the edge of what is allowed."""
 
@@ -114,7 +114,7 @@ def test_what_yaml_takes_for_another_type_is_refused(template: Path, tmp_path: P
     assert not (tmp_path / "hello").exists()
 
 
-@pytest.mark.parametrize("limit", ["6442450944", "0", "6 GiB", "'007'"])
+@pytest.mark.parametrize("limit", ["6442450944", "0", "6 GiB", "'007000000'"])
 def test_a_number_of_bytes_in_a_data_file_is_a_memory_limit(template: Path, tmp_path: Path, limit: str) -> None:
     copier_copy(template, tmp_path / "hello", *data_file(tmp_path, f"wasm_memory_limit: {limit}"))
     canister = json.loads((tmp_path / "hello/dfx.json").read_text())["canisters"]["hello_backend"]

@@ -95,7 +95,9 @@ def test_the_folder_may_be_the_current_one(template: Path, tmp_path: Path, monke
     assert Path("README.md").read_text().startswith("# hello\n")
 
 
-@pytest.mark.parametrize("limit", ["0", "6442450944", "6 GiB", "6GiB", "512 MiB", "4 GB", "100 kB", "7 B", "256 TiB"])
+@pytest.mark.parametrize(
+    "limit", ["0", "6442450944", "6 GiB", "6GiB", "512 MiB", "4 GB", "2000 kB", "1048576 B", "256 TiB"]
+)
 def test_a_memory_limit_is_taken_as_dfx_takes_it(template: Path, tmp_path: Path, limit: str) -> None:
     project = copy(template, tmp_path / "hello", wasm_memory_limit=limit)
     canister = yaml.safe_load((project / "dfx.json").read_text())["canisters"]["hello_backend"]
@@ -114,6 +116,8 @@ def test_a_memory_limit_is_taken_as_dfx_takes_it(template: Path, tmp_path: Path,
         ("6 iB", "no memory size"),
         ("6 GIB", "no memory size"),
         ("6 ", "no memory size"),
+        ("6", "less than the stack"),
+        ("600 KiB", "less than the stack"),
         ("281474976710657", "more than the IC allows"),
         ("257 TiB", "more than the IC allows"),
         ("1 YiB", "more than the IC allows"),
@@ -121,6 +125,18 @@ def test_a_memory_limit_is_taken_as_dfx_takes_it(template: Path, tmp_path: Path,
 )
 def test_a_memory_limit_that_cannot_be_is_refused(template: Path, tmp_path: Path, limit: str, message: str) -> None:
     assert message in refused(template, tmp_path, wasm_memory_limit=limit)
+
+
+@pytest.mark.parametrize("answer", ["flase", "maybe", "", "2"])
+def test_a_word_that_is_neither_yes_nor_no_is_refused(template: Path, tmp_path: Path, answer: str) -> None:
+    for question in ("timers", "shrink", "gzip", "icp_cli", "github_actions"):
+        assert f'Write yes or no. "{answer}" is neither.' in refused(template, tmp_path, **{question: answer})
+
+
+@pytest.mark.parametrize("answer", ["no", "False", "off", "0", False])
+def test_no_is_no_in_any_usual_word(template: Path, tmp_path: Path, answer: str | bool) -> None:
+    project = copy(template, tmp_path / "hello", timers=answer)
+    assert yaml.safe_load((project / ".copier-answers.yml").read_text())["timers"] is False
 
 
 def test_an_answer_that_no_question_asks_for_fails(template: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Generate
-from projects import LIB, NEWEST, PROFILE, UPDATES, commands, conflicts, files, run, update, write_code
+from projects import LIB, NEWEST, PROFILE, UPDATES, commands, commit, conflicts, files, replace, run, update, write_code
 from workspace import cargo
 
 
@@ -26,11 +26,17 @@ def test_a_renamed_canister_is_that_of_a_fresh_copy_with_the_name(start: Generat
 def test_a_renamed_canister_keeps_its_owners_code_and_can_be_updated(start: Generate) -> None:
     project = start(NEWEST)
     write_code(project)
+    (project / "old.wasm").write_bytes(b"\0hello_backend")
+    replace(project / "README.md", "", "hello_backend-utils is another crate.\n")
+    commit(project)
     before = files(project)
     rename(project)
     after = files(project)
     assert after.keys() == {name.replace("hello_backend", "greeter") for name in before}
-    assert not [name for name, (_, content) in after.items() if b"hello_backend" in content]
+    assert {name for name, (_, content) in after.items() if b"hello_backend" in content} == {"old.wasm", "README.md"}
+    assert after["old.wasm"] == before["old.wasm"]
+    assert (project / "README.md").read_text().count("hello_backend") == 1
+    commit(project)
     update(project, gzip=False)
     assert not conflicts(project)
     assert PROFILE in (project / LIB.replace("hello_backend", "greeter")).read_text()

@@ -102,7 +102,13 @@ def test_build_sh_can_be_executed(generate: Generate) -> None:
 
 
 def test_icp_yaml_sets_the_memory_limit_in_a_unit_that_icp_cli_knows(generate: Generate) -> None:
-    for limit, written in {"6 GiB": "6 GiB", "512 mb": "512 mb", "1 TiB": 2**40, "007": 7, "7 B": 7}.items():
+    for limit, written in {
+        "6 GiB": "6 GiB",
+        "512 mb": "512 mb",
+        "1 TiB": 2**40,
+        "007000000": 7_000_000,
+        "7000000 B": 7_000_000,
+    }.items():
         canister = yaml.safe_load((generate(wasm_memory_limit=limit) / "icp.yaml").read_text())["canisters"][0]
         assert canister["settings"] == {"wasm_memory_limit": written}
 

@@ -15,7 +15,9 @@ from projects import (
     NEXT,
     OPTIONAL,
     OTHER_ANSWERS,
+    UPDATES,
     add,
+    commands,
     commit,
     conflicts,
     files,
@@ -23,6 +25,7 @@ from projects import (
     has_additions,
     merge,
     replace,
+    run,
     update,
 )
 from workspace import nightly
@@ -40,7 +43,9 @@ def test_an_untouched_project_becomes_a_fresh_copy(
 ) -> None:
     project = start(old)
     update(project, new, **answers)
-    assert files(project) == files(fresh(new, **answers))
+    given_up = files(fresh(old)).keys() - files(fresh(new)).keys()  # What the template gives up stays.
+    after = {name: file for name, file in files(project).items() if name not in given_up}
+    assert after == files(fresh(new, **answers))
 
 
 @step
@@ -189,8 +194,8 @@ def test_a_file_that_the_template_retires_as_contributing_md_says_stays_the_owne
     assert (project / LIB).with_name("main.rs").is_file()
 
 
-def test_a_project_in_a_folder_of_a_larger_repository_is_updated_alike(
-    versions: Path, fresh: Generate, tmp_path: Path
+def test_a_project_in_a_folder_of_a_larger_repository_is_updated_and_taken_back_alone(
+    fresh: Generate, tmp_path: Path
 ) -> None:
     project = tmp_path / "all/canisters/hello"
     shutil.copytree(fresh(NEWEST), project, ignore=shutil.ignore_patterns(".git"))
@@ -202,6 +207,11 @@ def test_a_project_in_a_folder_of_a_larger_repository_is_updated_alike(
     assert nightly() not in (project / "rust-toolchain.toml").read_text()
     assert (tmp_path / "all/README.md").read_text() == "All my projects.\n"
     assert not git(tmp_path / "all", "diff", "--name-only", "--diff-filter=U")
+    (tmp_path / "all/README.md").write_text("All my projects, and what is not committed.\n")
+    (project / "new.txt").touch()
+    (go_back,) = [line for line in commands(UPDATES, "git restore").splitlines() if "git restore" in line]
+    run(go_back.replace("clean -d -i", "clean -d --force"), project)
+    assert git(tmp_path / "all", "status", "--porcelain") == " M README.md\n"
 
 
 def test_a_project_from_a_relative_source_finds_its_template_again(
