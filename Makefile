@@ -12,7 +12,7 @@ export NAME PYTHON
 .PHONY: hello test test-fast lock format requirements
 
 hello:
-	@tools/setup.sh
+	@tools/setup.sh python rust
 	@.venv/bin/python tools/hello.py
 
 test:
@@ -24,7 +24,7 @@ test-fast:
 	$(PYTEST) -n 3 --dist worksteal -m "not rust"
 
 lock:
-	@tools/setup.sh
+	@tools/setup.sh python rust
 	.venv/bin/python tools/lock.py
 
 format:

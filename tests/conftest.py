@@ -11,6 +11,7 @@ from pathlib import Path
 import copier
 import jinja2
 import pytest
+import workspace
 import yaml
 from projects import NEWEST, NEXT, NEXT_VERSION, QUESTIONS, check_answers, commit, git, replace
 from workspace import ROOT, TARGET_DIR
@@ -71,6 +72,7 @@ def own_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
         f"GIT_{role}_{key}": "owner@example.org" for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")
     }
     os.environ |= {"COPIER_SETTINGS_PATH": str(settings), "GIT_CONFIG_GLOBAL": os.devnull, **identity}
+    os.environ |= {"PATH": workspace.search_path(), "DO_NOT_TRACK": "1"}
     os.environ["GIT_TEMPLATE_DIR"] = ""  # Repositories without sample hooks, of which the tests make hundreds.
     for name in ("RUSTFLAGS", "CARGO_TARGET_DIR", "CARGO_BUILD_TARGET"):
         os.environ.pop(name, None)

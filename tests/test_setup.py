@@ -15,11 +15,12 @@ NOWHERE = "http://127.0.0.1:1/"
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A fresh checkout, as far as the setup looks at it, and `bin`, a folder for PATH with the system tools alone."""
-    for name in ("tools/setup.sh", "template/rust-toolchain.toml", "requirements.txt"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+    npm = ("tools/npm/package.json", "tools/npm/package-lock.json")
+    for name in ("tools/setup.sh", "template/rust-toolchain.toml", "requirements.txt", *npm):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     (tmp_path / "bin").mkdir()
-    for tool in ("bash", "cc", "cmp", "cp", "dirname", "git", "mkdir", "rm", "sed"):
+    for tool in ("bash", "cc", "cmp", "cp", "dirname", "git", "mkdir", "rm", "sed", "uname"):
         (tmp_path / "bin" / tool).symlink_to(shutil.which(tool))
     python(tmp_path, f'exec {sys.executable} "$@"')
     return tmp_path
@@ -38,6 +39,7 @@ def executable(path: Path, script: str) -> None:
 def failed_setup(checkout: Path, *parts: str) -> str:
     """The one sentence on standard error with which the setup ends."""
     offline = {"PIP_INDEX_URL": NOWHERE, "PIP_RETRIES": "0", "PIP_FIND_LINKS": "", "RUSTUP_DIST_SERVER": NOWHERE}
+    offline |= {"npm_config_registry": NOWHERE, "npm_config_fetch_retries": "0"}
     home = {"HOME": str(checkout), "RUSTUP_HOME": str(checkout / "rustup"), "PYTHON": "python3"}
     command = ["bash", "tools/setup.sh", *parts]
     environment = os.environ | offline | home | {"PATH": str(checkout / "bin")}
@@ -86,3 +88,20 @@ def test_a_linker_is_missing(checkout: Path) -> None:
 def test_the_network_is_missing_for_rust(checkout: Path) -> None:
     (checkout / "bin/rustup").symlink_to(shutil.which("rustup"))
     assert "could not be installed: check your network" in failed_setup(checkout, "rust")
+
+
+def test_npm_is_missing(checkout: Path) -> None:
+    assert failed_setup(checkout, "npm").startswith("npm is missing: install Node.js")
+
+
+def test_the_network_is_missing_for_npm(checkout: Path) -> None:
+    for tool in ("npm", "node"):
+        (checkout / "bin" / tool).symlink_to(shutil.which(tool))
+    assert failed_setup(checkout, "npm").startswith("ic-wasm and icp could not be installed: check your network")
+
+
+def test_npm_has_nothing_for_this_system(checkout: Path) -> None:
+    (checkout / "bin/uname").unlink()
+    executable(checkout / "bin/uname", "echo Darwin arm64")
+    advice = "ic-wasm or icp is missing: npm install -g @icp-sdk/ic-wasm @icp-sdk/icp-cli\n"
+    assert failed_setup(checkout, "npm") == advice

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tools and tests need: tools/setup.sh [python|rust]..., both by default.
-# The Python packages go to .venv, the nightly to rustup. What is there already is left alone.
+# Installs what the tools and tests need: tools/setup.sh [python|rust|npm]..., all three by default.
+# The Python packages go to .venv, the nightly to rustup, ic-wasm and icp to tools/npm. What is there already is left alone.
 set -euo pipefail
 
 fail() {
@@ -48,9 +48,24 @@ setup_rust() {
     rustup toolchain install "$nightly" --profile minimal --component rust-src,rustfmt,clippy --no-self-update
 }
 
+# npm has ic-wasm and icp by these names for Linux on x64; elsewhere they have to be on PATH.
+setup_npm() {
+  if [ "$(uname -sm)" != 'Linux x86_64' ]; then
+    command -v ic-wasm >/dev/null && command -v icp >/dev/null ||
+      fail "ic-wasm or icp is missing: npm install -g @icp-sdk/ic-wasm @icp-sdk/icp-cli"
+    return
+  fi
+  cmp -s tools/npm/package-lock.json tools/npm/node_modules/package-lock.json && return
+  command -v npm >/dev/null || fail "npm is missing: install Node.js 20 or newer."
+  echo '==> Installing ic-wasm and icp in tools/npm'
+  quietly npm 'ic-wasm and icp could not be installed: check your network connection and try again.' \
+    npm ci --prefix tools/npm --no-audit --no-fund
+  cp tools/npm/package-lock.json tools/npm/node_modules/package-lock.json
+}
+
 export RUSTUP_AUTO_INSTALL=0
 cd "$(dirname "$0")/.."
-[ $# -gt 0 ] || set -- python rust
+[ $# -gt 0 ] || set -- python rust npm
 for part; do
   "setup_$part"
 done

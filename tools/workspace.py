@@ -35,3 +35,9 @@ def native_tool() -> Path:
     """The compiled `tools/native`, built first where it is missing or out of date."""
     cargo("build", "--quiet", "--locked", "--manifest-path", str(ROOT / "tools/native/Cargo.toml"))
     return TARGET_DIR / "debug" / "canister-native"
+
+
+def search_path() -> str:
+    """A `PATH` on which the `ic-wasm` and `icp` that `setup.sh` installed come first."""
+    packages = (ROOT / "tools/npm/node_modules/@icp-sdk").glob("*/bin")
+    return os.pathsep.join([*map(str, sorted(packages)), os.environ["PATH"]])

@@ -1,0 +1,125 @@
+"""What ic-wasm and icp, the real programs, make of the canister: the steps of dfx.json and icp.yaml, for each combination of answers."""
+
+import gzip
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+
+import pytest
+from canister import Canister
+from conftest import Generate
+from projects import git
+
+pytestmark = pytest.mark.rust
+
+ANSWER = '("Hello, ICP! Powered by wasm64")'
+HIDDEN = "get_candid_pointer\n"
+TIMERS_HIDDEN = """\
+canister_init
+canister_post_upgrade
+canister_global_timer
+canister_update:<ic-cdk internal> timer_executor
+"""
+"""What the module exports beside the methods of its interface."""
+A_FUNCTION = re.compile(rb"_R\w+13hello_backend")
+"""The name of a function of the canister's, which a module holds in its name section alone."""
+each_combination = pytest.mark.parametrize(("shrink", "gzip_", "timers"), list(product([True, False], repeat=3)))
+
+
+def run(folder: Path, *command: str | Path) -> str:
+    result = subprocess.run(command, cwd=folder, text=True, capture_output=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def as_dfx_would(folder: Path, built: Path, made: Path) -> Path:
+    """Take the built module through what dfx.json orders, in dfx's order, and return the file that dfx would install.
+
+    dfx calls ic-wasm as a library, always keeping the names, and compresses without a time (`wasm_post_process` in
+    src/dfx/src/lib/models/canister.rs, lib/wasm/file.rs; dfx 0.32).
+    """
+    canister = json.loads((folder / "dfx.json").read_text())["canisters"]["hello_backend"]
+    shutil.copy(built, made)
+    if canister["shrink"]:
+        run(folder, "ic-wasm", made, "-o", made, "shrink", "--keep-name-section")
+    for section in canister["metadata"]:
+        assert section == {"name": "candid:service"}
+        add = ["metadata", section["name"], "-f", canister["candid"], "-v", "public", "--keep-name-section"]
+        run(folder, "ic-wasm", made, "-o", made, *add)
+    if canister["gzip"]:
+        made.write_bytes(gzip.compress(made.read_bytes(), 6, mtime=0))
+    return made
+
+
+def check(folder: Path, made: Path, tmp_path: Path, gzipped: bool, timers: bool) -> bytes:
+    """See that a file that is ready to be installed is what the answers ask for, and runs. Returns the bare module."""
+    data = made.read_bytes()
+    assert data.startswith(b"\x1f\x8b") == gzipped
+    if gzipped:
+        assert data[4:8] == bytes(4), "gzip wrote a time"
+    bare = tmp_path / "bare.wasm"
+    bare.write_bytes(gzip.decompress(data) if gzipped else data)
+    did = folder / "src/hello_backend/hello_backend.did"
+    assert did.read_text().strip() in run(folder, "ic-wasm", bare, "metadata", "candid:service")
+    (tmp_path / "hidden").write_text(HIDDEN + TIMERS_HIDDEN * timers)
+    run(folder, "ic-wasm", bare, "check-endpoints", "--candid", did, "--hidden", tmp_path / "hidden")
+
+    canister = Canister.install(made)
+    assert canister.word_bits == 64
+    assert canister.call("greet", '("ICP")') == ANSWER
+    if timers:
+        canister.advance(120)
+        assert canister.call("ticks") == "(2 : nat64)"
+    canister.upgrade()
+    assert canister.call("greet", '("ICP")') == ANSWER
+    return bare.read_bytes()
+
+
+@each_combination
+def test_what_dfx_json_orders_answers(
+    module: Generate, project: Generate, tmp_path: Path, shrink: bool, gzip_: bool, timers: bool
+) -> None:
+    folder = project(shrink=shrink, gzip=gzip_, timers=timers)
+    made = as_dfx_would(folder, module(timers=timers), tmp_path / "hello_backend.wasm")
+    check(folder, made, tmp_path, gzip_, timers)
+
+
+@pytest.fixture
+def source(project: Generate, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Generate]:
+    """`source(timers)` is a folder that cargo compiles once, whatever icp.yaml a test puts there."""
+    for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME"):  # icp's own
+        monkeypatch.setenv(name, str(tmp_path / name))
+    yield lambda timers: project(timers=timers)
+    for timers in (True, False):
+        git(project(timers=timers), "restore", "icp.yaml")
+
+
+@each_combination
+def test_what_icp_builds_answers(
+    project: Generate, source: Generate, tmp_path: Path, shrink: bool, gzip_: bool, timers: bool
+) -> None:
+    folder = source(timers)
+    (folder / "icp.yaml").write_text((project(shrink=shrink, gzip=gzip_, timers=timers) / "icp.yaml").read_text())
+    run(folder, "icp", "build")
+    wasm = check(folder, folder / ".icp/cache/artifacts/hello_backend", tmp_path, gzip_, timers)
+    assert bool(A_FUNCTION.search(wasm)) == (not shrink)
+
+
+def test_without_shrink_the_functions_keep_their_names(module: Generate, project: Generate, tmp_path: Path) -> None:
+    made = as_dfx_would(project(shrink=False, gzip=False), module(), tmp_path / "hello_backend.wasm")
+    assert A_FUNCTION.search(made.read_bytes())
+
+
+def test_check_endpoints_notices_a_did_out_of_step(module: Generate, project: Generate, tmp_path: Path) -> None:
+    did, hidden = tmp_path / "other.did", tmp_path / "hidden"
+    did.write_text("service : { greet : (text) -> (text) query; farewell : () -> () }")
+    hidden.write_text(HIDDEN + TIMERS_HIDDEN)
+    command = ["ic-wasm", str(module()), "check-endpoints", "--candid", str(did), "--hidden", str(hidden)]
+    result = subprocess.run(command, env=os.environ, text=True, capture_output=True, check=False)
+    assert result.returncode != 0
+    assert "farewell" in result.stderr + result.stdout
