@@ -29,8 +29,13 @@ RUSTC=$(rustup which --toolchain "$nightly" rustc 2>/dev/null) ||
 [ -d "${RUSTC%/bin/rustc}/lib/rustlib/src/rust/library" ] ||
   fail "The source of the standard library is not installed for $nightly." "rustup component add rust-src --toolchain $nightly"
 
-# The caller's flags must not change the module; flags for this project belong in .cargo/config.toml.
-unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_BUILD_RUSTFLAGS CARGO_TARGET_WASM{32,64}_UNKNOWN_UNKNOWN_RUSTFLAGS
+# The caller's environment must not change the module; what this project needs belongs in .cargo/config.toml.
+unset RUSTFLAGS
+for name in "${!CARGO_@}"; do
+  case $name in
+    *RUSTFLAGS | *INCREMENTAL | CARGO_PROFILE_* | CARGO_TARGET_* | CARGO_UNSTABLE_*) unset "$name" ;;
+  esac
+done
 export RUSTC
 
 packages=$(rustup run "$nightly" cargo metadata --no-deps --format-version 1) ||
@@ -39,8 +44,11 @@ packages=$(printf '%s\n' "$packages" | grep -o '"name":"[^"]*","version"' | cut 
 printf '%s\n' "$packages" | grep -Fqx -- "$canister" ||
   fail "This workspace has no package $canister." "It has: $(printf '%s' "$packages" | tr '\n' ' ')"
 
-# dfx.json and icp.yaml look for the module under target/, wherever the caller's own target folder is.
-rustup run "$nightly" cargo build -Z build-std=std,panic_abort --target "$target" --release -p "$canister" --target-dir target ||
+# Each message allocates, formats and copies, so these crates are compiled for speed. Cargo.toml is not the place: wherever
+# cargo does not build the standard library, it would warn of them. And dfx.json and icp.yaml look for the module under
+# target/, wherever the caller's own target folder is.
+rustup run "$nightly" cargo build -Z build-std=std,panic_abort --target "$target" --release -p "$canister" --target-dir target \
+  --config=profile.release.package.{alloc,compiler_builtins,std}.opt-level=2 ||
   fail "$canister did not compile." 'Mend the first error above.'
 
 wasm=$PWD/target/$target/release/${canister//-/_}.wasm

@@ -126,10 +126,10 @@ def generate(copie, template: Path) -> Generate:
     return generate
 
 
-def copy(source: Path, destination: Path, **answers: str | bool) -> Path:
+def copy(source: Path, destination: Path, overwrite: bool = False, **answers: str | bool) -> Path:
     """`copier copy --defaults --data ...` as a user would run it, without trust."""
     check_answers(answers)
-    copier.run_copy(str(source), destination, data=answers, defaults=True, quiet=True, unsafe=False)
+    copier.run_copy(str(source), destination, answers, defaults=True, overwrite=overwrite, quiet=True, unsafe=False)
     return destination
 
 

@@ -13,8 +13,6 @@ import workspace
 import yaml
 from conftest import ROOT, Generate, build, copy, share_target
 
-WASM64 = "target/wasm64-unknown-unknown/release/hello_backend.wasm"
-
 
 def run(command: list[str], folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -111,35 +109,6 @@ def test_build_sh_ends_with_path_size_and_hash(project: Generate, target: str) -
     assert path == f"{folder}/target/{target}/release/hello_backend.wasm"
     module = Path(path).read_bytes()
     assert (int(size), sha256) == (len(module), hashlib.sha256(module).hexdigest())
-
-
-@pytest.mark.rust
-def test_neither_folder_nor_caller_changes_the_module(module: Generate, snapshot: Path, tmp_path: Path) -> None:
-    project = copy(snapshot, tmp_path / "with spaces and 'quotes'" / "hello")
-    share_target(project)
-    (project / WASM64).unlink(missing_ok=True)
-    result = build(
-        project,
-        "hello_backend",
-        RUSTFLAGS="--cfg anything -C opt-level=0",
-        CARGO_ENCODED_RUSTFLAGS="-Copt-level=0",
-        CARGO_BUILD_RUSTFLAGS="-C opt-level=0",
-        CARGO_TARGET_WASM64_UNKNOWN_UNKNOWN_RUSTFLAGS="-C opt-level=0",
-        CARGO_TARGET_DIR=str(tmp_path / "elsewhere"),
-        CARGO_BUILD_TARGET="x86_64-unknown-linux-gnu",
-        RUSTUP_TOOLCHAIN="stable",
-        CDPATH=str(tmp_path),
-    )
-    assert result.returncode == 0, result.stderr
-    assert (project / WASM64).read_bytes() == module().read_bytes()
-    assert not (tmp_path / "elsewhere").exists()
-
-
-@pytest.mark.rust
-def test_the_module_holds_no_path_of_its_builder(module: Generate, project: Generate) -> None:
-    wasm = module().read_bytes()
-    for folder in (Path.home(), Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo")), project()):
-        assert f"{folder}/".encode() not in wasm
 
 
 @pytest.fixture

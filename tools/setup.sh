@@ -51,7 +51,7 @@ setup_rust() {
 # npm has ic-wasm and icp by these names for Linux on x64; elsewhere they have to be on PATH.
 setup_npm() {
   if [ "$(uname -sm)" != 'Linux x86_64' ]; then
-    command -v ic-wasm >/dev/null && command -v icp >/dev/null ||
+    type ic-wasm icp >/dev/null 2>&1 ||
       fail "ic-wasm or icp is missing: npm install -g @icp-sdk/ic-wasm @icp-sdk/icp-cli"
     return
   fi

@@ -41,3 +41,10 @@ def search_path() -> str:
     """A `PATH` on which the `ic-wasm` and `icp` that `setup.sh` installed come first."""
     packages = (ROOT / "tools/npm/node_modules/@icp-sdk").glob("*/bin")
     return os.pathsep.join([*map(str, sorted(packages)), os.environ["PATH"]])
+
+
+def rustup_home() -> Path:
+    """The folder in which rustup keeps its toolchains, such as `~/.rustup`."""
+    return Path(
+        subprocess.run(["rustup", "show", "home"], check=True, text=True, stdout=subprocess.PIPE).stdout.strip()
+    )
