@@ -1,37 +1,50 @@
 """The canister, generated and compiled: what it answers, and what an upgrade does to it."""
 
+import os
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from canister import Canister
 from conftest import Generate
+from pocketic import PocketIcCanister, PocketIcError
 from workspace import native_tool
 
 pytestmark = pytest.mark.rust
 
 TIMER_FUNCTIONS = {"global_timer_set"}
+RUNTIMES = {"wasmtime": Canister} | ({"PocketIC": PocketIcCanister} if os.environ.get("POCKET_IC_BIN") else {})
 
 
-def test_greet_says_wasm64(module: Generate) -> None:
-    canister = Canister.install(module())
+@pytest.fixture(params=RUNTIMES)
+def install(request: pytest.FixtureRequest) -> Generate:
+    """`install(module)` installs a module into a new canister, on each runtime that there is."""
+    return RUNTIMES[request.param].install
+
+
+def test_greet_says_wasm64(install: Generate, module: Generate) -> None:
+    canister = install(module())
     assert canister.word_bits == 64
     assert canister.call("greet", '("ICP")') == '("Hello, ICP! Powered by wasm64")'
 
 
-def test_the_same_source_built_for_wasm32_says_wasm32(module: Generate) -> None:
-    canister = Canister.install(module("wasm32-unknown-unknown"))
+def test_the_same_source_built_for_wasm32_says_wasm32(install: Generate, module: Generate) -> None:
+    canister = install(module("wasm32-unknown-unknown"))
     assert canister.word_bits == 32
     assert canister.call("greet", '("ICP")') == '("Hello, ICP! Powered by wasm32")'
 
 
-@pytest.mark.parametrize("name", ["", "Zoë 🦀", "a" * 100_000])
-def test_greet_takes_any_name(module: Generate, name: str) -> None:
-    assert f'"Hello, {name}! Powered by wasm64"' in Canister.install(module()).call("greet", f'("{name}")')
+@pytest.mark.parametrize("name", ["", "Zoë 🦀", "a" * 100_000], ids=["empty", "Unicode", "long"])
+def test_greet_takes_any_name(install: Generate, module: Generate, name: str) -> None:
+    assert f'"Hello, {name}! Powered by wasm64"' in install(module()).call("greet", f'("{name}")')
 
 
 @pytest.mark.parametrize("timers", [True, False])
-def test_the_did_is_the_interface_that_the_module_exports(module: Generate, project: Generate, timers: bool) -> None:
-    exported = Canister.install(module(timers=timers)).did.replace("service : () -> {", "service : {")
+def test_the_did_is_the_interface_that_the_module_exports(
+    install: Generate, module: Generate, project: Generate, timers: bool
+) -> None:
+    exported = install(module(timers=timers)).did.replace("service : () -> {", "service : {")
     did = (project(timers=timers) / "src/hello_backend/hello_backend.did").read_text()
     assert not difference(exported, did)
     assert difference(exported, did.replace("(text) query", "(text)"))
@@ -43,8 +56,8 @@ def difference(did: str, other: str) -> str:
     return subprocess.run(command, input=f"{did}\0{other}", capture_output=True, text=True, check=False).stderr
 
 
-def test_timers_tick_once_a_minute(module: Generate) -> None:
-    canister = Canister.install(module())
+def test_timers_tick_once_a_minute(install: Generate, module: Generate) -> None:
+    canister = install(module())
     assert canister.call("ticks") == "(0 : nat64)"
     canister.advance(59)
     assert canister.call("ticks") == "(0 : nat64)"
@@ -54,8 +67,8 @@ def test_timers_tick_once_a_minute(module: Generate) -> None:
     assert canister.call("ticks") == "(11 : nat64)"
 
 
-def test_timers_tick_again_after_an_upgrade(module: Generate) -> None:
-    canister = Canister.install(module())
+def test_timers_tick_again_after_an_upgrade(install: Generate, module: Generate) -> None:
+    canister = install(module())
     canister.advance(60)
     canister.upgrade()
     assert canister.call("ticks") == "(0 : nat64)"
@@ -63,9 +76,18 @@ def test_timers_tick_again_after_an_upgrade(module: Generate) -> None:
     assert canister.call("ticks") == "(2 : nat64)"
 
 
-def test_without_timers_the_module_imports_no_timer_function(module: Generate) -> None:
-    assert TIMER_FUNCTIONS <= Canister.install(module()).imports
-    canister = Canister.install(module(timers=False))
+def test_without_timers_the_module_imports_no_timer_function(install: Generate, module: Generate) -> None:
+    assert TIMER_FUNCTIONS <= install(module()).imports
+    canister = install(module(timers=False))
     assert not TIMER_FUNCTIONS & canister.imports
     assert not any("timer" in name for name in canister.exports)
     assert canister.call("greet", '("ICP")') == '("Hello, ICP! Powered by wasm64")'
+
+
+@pytest.mark.parametrize("program", ["missing", sys.executable], ids=["nothing", "another program"])
+def test_what_is_no_pocketic_server_is_an_error(
+    module: Generate, program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POCKET_IC_BIN", str(tmp_path / program))
+    with pytest.raises(PocketIcError, match="POCKET_IC_BIN"):
+        PocketIcCanister.install(module())

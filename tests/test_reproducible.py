@@ -1,16 +1,21 @@
 """The same source gives the same module, byte for byte, wherever and by whomever it is built."""
 
 import os
+import re
 import shutil
 from pathlib import Path
 
 import pytest
-from conftest import Generate, build, copy
+from conftest import ROOT, Generate, build, copy
+from projects import run
 from workspace import TARGET_DIR, rustup_home
 
 pytestmark = pytest.mark.rust
 
 WASM = "target/wasm64-unknown-unknown/release/hello_backend.wasm"
+HOW_TO = (ROOT / "docs/verify-a-module.md").read_text()
+CARGO_HOME = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo"))
+SOMEBODY_ELSES = TARGET_DIR / "somebody else's"
 CALLERS = {
     "RUSTFLAGS": "--cfg anything -C opt-level=0",
     "CARGO_ENCODED_RUSTFLAGS": "-Copt-level=0",
@@ -33,40 +38,54 @@ CALLERS = {
 
 
 @pytest.fixture(scope="module")
-def elsewhere(snapshot: Path) -> Path:
-    """A module built by somebody else: from another folder, with a home, a Cargo home and a target folder of their own.
+def somebody() -> dict[str, str]:
+    """The environment of somebody else, with a home and a Cargo home of their own.
 
-    They are kept between runs, so that only the first compiles the standard library for it. The Cargo home has another
-    path, yet the same crates, which are not fetched twice.
+    Their Cargo home has another path, yet the same crates, so that none is fetched twice.
     """
-    folder = TARGET_DIR / "somebody else's"
-    home = folder / "home"
-    cargo_home = home / ".cargo"
-    registry = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo")) / "registry"
-    cargo_home.mkdir(parents=True, exist_ok=True)
-    if not (cargo_home / "registry").exists():
-        (cargo_home / "registry").symlink_to(registry)
-    project = folder / "work/hello"
+    home = SOMEBODY_ELSES / "home"
+    (home / ".cargo").mkdir(parents=True, exist_ok=True)
+    if not (home / ".cargo/registry").exists():
+        (home / ".cargo/registry").symlink_to(CARGO_HOME / "registry")
+    return CALLERS | {"HOME": str(home), "CARGO_HOME": str(home / ".cargo"), "RUSTUP_HOME": str(rustup_home())}
+
+
+@pytest.fixture(scope="module")
+def elsewhere(snapshot: Path, somebody: dict[str, str]) -> Path:
+    """The same project, as somebody else built it in another folder.
+
+    That and its target folder are kept between runs, so that only the first compiles the standard library for it.
+    """
+    project = SOMEBODY_ELSES / "work/hello"
     shutil.rmtree(project / "src", ignore_errors=True)
     copy(snapshot, project, overwrite=True)
     (project / WASM).unlink(missing_ok=True)
-    others = {"HOME": str(home), "CARGO_HOME": str(cargo_home), "RUSTUP_HOME": str(rustup_home())}
     umask = os.umask(0o077)
     try:
-        result = build(project, "hello_backend", **CALLERS, **others)
+        result = build(project, "hello_backend", **somebody)
     finally:
         os.umask(umask)
     assert result.returncode == 0, result.stderr
     assert not (project / "elsewhere").exists()
-    return project / WASM
+    return project
 
 
 def test_two_builders_make_the_same_module(module: Generate, elsewhere: Path) -> None:
-    assert elsewhere.read_bytes() == module().read_bytes()
+    assert (elsewhere / WASM).read_bytes() == module().read_bytes()
+
+
+def test_two_builders_with_icp_see_the_same_hash(
+    project: Generate, elsewhere: Path, somebody: dict[str, str], tmp_path: Path
+) -> None:
+    """By the commands of docs/verify-a-module.md."""
+    script = re.search(r"(?:^    .*icp build\n)(?:^    .*\n)+", HOW_TO, re.MULTILINE)[0]
+    icps = {name: str(tmp_path / name) for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME")}
+    ours, theirs = run(script, project(), **icps), run(script, elsewhere, **somebody)
+    hashes = [re.search(r"^[0-9a-f]{64}", output, re.MULTILINE)[0] for output in (ours, theirs)]
+    assert hashes[0] == hashes[1]
 
 
 def test_the_module_holds_no_path_of_its_builder(module: Generate, project: Generate, elsewhere: Path) -> None:
-    cargo_home = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo"))
-    wasm = module().read_bytes() + elsewhere.read_bytes()
-    for folder in (Path.home(), cargo_home, project(), elsewhere.parents[3], TARGET_DIR):
+    wasm = module().read_bytes() + (elsewhere / WASM).read_bytes()
+    for folder in (Path.home(), CARGO_HOME, project(), SOMEBODY_ELSES, elsewhere, TARGET_DIR):
         assert f"{folder}/".encode() not in wasm

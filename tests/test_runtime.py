@@ -1,10 +1,12 @@
 """The canister runtime keeps the replica's rules, tried on small misbehaving modules."""
 
 import gzip
+import itertools
 import random
 import re
 
 import pytest
+import system_api
 import wasmtime
 from canister import (
     CandidError,
@@ -17,11 +19,14 @@ from canister import (
     main,
     parse_size,
 )
+from conftest import Generate
 
 pytestmark = pytest.mark.rust
 
 GIB = 1 << 30
+PAGE = 1 << 16
 MINUTE = 60 * 10**9
+FEW_INSTRUCTIONS = {"update": 10**6, "query": 10**6, "install": 10**6}
 
 # A module that can change all that a canister has: heap, globals, stable memory, timer, certified data and cycles.
 PRELUDE = """
@@ -107,6 +112,13 @@ def everything(canister: Canister) -> tuple:
 
 def method(kind: str, body: str) -> str:
     return f'(func (export "canister_{kind} go") {body})'
+
+
+def try_call(canister: Canister, name: str) -> None:
+    try:
+        canister.call(name, b"")
+    except CanisterError as error:
+        assert error.reason
 
 
 def failure(canister: Canister, name: str = "go") -> CanisterError:
@@ -223,6 +235,54 @@ def test_what_is_no_module_is_refused(data):
         Canister.install(data, b"")
 
 
+def forged(size: int) -> bytes:
+    """A MiB of zeros in gzip, whose last bytes say that it was `size` bytes."""
+    return gzip.compress(bytes(1 << 20))[:-4] + size.to_bytes(4, "little")
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (gzip.compress(bytes(101 << 20)), "size of 105906176 exceeds the maximum allowed size of 104857600"),
+        (forged(1000), "specified uncompressed size 1000 does not match extracted size 1001"),
+        (forged(10 << 20), "CRC check failed|does not match|Incorrect length"),
+        (gzip.compress(wasm(PRELUDE)) + forged(1000), "does not match"),
+    ],
+    ids=["101 MiB", "more than it says", "less than it says", "two in one"],
+)
+def test_a_gzip_bomb_is_refused(data, reason):
+    with pytest.raises(InvalidModule, match=reason):
+        Canister.install(data, b"")
+
+
+def test_a_module_cut_anywhere_is_refused(module: Generate):
+    whole = module().read_bytes()
+    for end in random.Random(0).sample(range(8, len(whole)), 40):
+        with pytest.raises(InvalidModule):
+            Canister.install(whole[:end], b"")
+
+
+def test_a_damaged_module_fails_with_an_error_or_runs():
+    source = random.Random(0)
+    whole = wasm(PRELUDE + method("update", "(call $change_all) (call $answer (i64.const 1))") + timer(MINUTE, TICK))
+    outcomes = set()
+    for _ in range(300):
+        damaged = bytearray(whole)
+        for _ in range(source.choice([1, 2, 8])):
+            damaged[source.randrange(len(damaged))] ^= 1 << source.randrange(8)
+        try:
+            canister = Canister.install(bytes(damaged), b"", instruction_limits=FEW_INSTRUCTIONS)
+            for export in sorted(canister.exports):
+                if export.startswith(("canister_update ", "canister_query ")):
+                    try_call(canister, export.split(" ", 1)[1])
+            canister.advance(60)
+            canister.upgrade(arg=b"")
+            outcomes.add("runs")
+        except CanisterError as error:
+            outcomes.add(type(error))
+    assert {"runs", InvalidModule} <= outcomes
+
+
 def test_data_outside_the_memory_is_refused():
     with pytest.raises(InvalidModule, match="Failed to instantiate module"):
         Canister.install(wasmtime.wat2wasm('(module (memory 1) (data (i32.const 65536) "x"))'), b"")
@@ -327,6 +387,45 @@ def test_misuse_gets_the_replicas_error(body, expected, bits):
     assert reason in error.reason
 
 
+# Methods that take a pointer P and a size S, two words, from their argument.
+POINTED = {
+    "reply": "(call $append P S)",
+    "reject": "(call $msg_reject P S)",
+    "trap": "(call $trap P S)",
+    "certify": "(call $certify P S)",
+    "copy_to": "(call $arg_copy P (I.const 0) S)",
+    "copy_from": "(call $arg_copy (I.const 0) P S)",
+    "self": "(call $self_copy P (I.const 0) S)",
+    "callee": "(call $call_new P S (I.const 0) (I.const 0) (I.const 0) (I.const 0) (I.const 0) (I.const 0))",
+    "callback": """(call $self_copy (I.const 64) (I.const 0) (call $self_size))
+      (call $call_new (I.const 64) (call $self_size) (I.const 1024) (I.const 3) P S S P) (drop (call $call_perform))""",
+    "stable_from": "(call $stable_write (i64.const 0) (i64.extend_i32_u (i32.const 1)) (i64.load (I.const 8)))",
+    "stable_to": "(call $stable_read (i64.const 0) (i64.load (I.const 0)) (i64.load (I.const 8)))",
+    "load": "(drop (i64.load P))",
+    "fill": "(memory.fill P (i32.const 0) S)",
+}
+FAR = [2**31, 2**32 - 1, 2**32, 2**63 - 1, 2**63, 2**64 - 8, 2**64 - 1]
+
+
+@both_word_sizes
+def test_pointers_and_sizes_past_the_heap_are_errors(bits):
+    load = "(call $arg_copy (I.const 0) (I.const 0) (I.const 16))"
+    words = {"P": "(I.load (I.const 0))", "S": f"(I.load (I.const {bits // 8}))"}
+    bodies = {name: re.sub(r"\b[PS]\b", lambda match: words[match[0]], body) for name, body in POINTED.items()}
+    canister = install(
+        "".join(f'(func (export "canister_update {name}") {load} {bodies[name]})' for name in bodies), bits
+    )
+    far = [value for value in FAR if value < 2**bits]
+    for name, (pointer, size) in itertools.product(
+        bodies, [*itertools.product(far, [1, *far]), *((0, s) for s in far)]
+    ):
+        if name == "load" and pointer == 0:
+            continue
+        arg = pointer.to_bytes(bits // 8, "little") + size.to_bytes(bits // 8, "little")
+        with pytest.raises((Trapped, Rejected)):
+            canister.call(name, arg.ljust(16, b"\xff"))
+
+
 def test_a_query_may_not_set_a_timer():
     error = failure(install(method("query", "(drop (call $timer_set (i64.const 1)))")))
     assert '"ic0_global_timer_set" cannot be executed in non replicated query mode' in error.reason
@@ -423,6 +522,20 @@ def test_a_large_heap_survives_rollbacks():
     assert canister.heap_bytes == 5 * GIB
 
 
+def test_data_that_was_not_touched_survives_rollbacks():
+    canister = Canister.install(
+        wasmtime.wat2wasm("""(module
+        (import "ic0" "msg_reply_data_append" (func $append (param i64 i64)))
+        (import "ic0" "msg_reply" (func $reply))
+        (memory i64 9) (data (i64.const 300000) "data")
+        (func (export "canister_update trap") unreachable)
+        (func (export "canister_query get") (call $append (i64.const 300000) (i64.const 4)) (call $reply)))"""),
+        b"",
+    )
+    failure(canister, "trap")
+    assert canister.call("get", b"") == b"data"
+
+
 @pytest.mark.parametrize("kind", ["query", "update"])
 def test_an_endless_loop_is_stopped(kind):
     canister = install(method(kind, "(loop (br 0))"), instruction_limits={kind: 10**6})
@@ -431,9 +544,29 @@ def test_an_endless_loop_is_stopped(kind):
     assert canister.instructions == 10**6
 
 
-def test_an_endless_init_is_stopped():
+@pytest.mark.parametrize("kind", ["init", "post_upgrade", "pre_upgrade", "start"])
+def test_an_endless_installation_or_upgrade_is_stopped(kind):
+    start = "(start $begin)" if kind == "start" else ""
+    body = f'{start} (func $begin (export "{kind if start else f"canister_{kind}"}") (loop (br 0)))'
     with pytest.raises(Trapped, match="IC0522"):
-        install('(func (export "canister_init") (loop (br 0)))', instruction_limits={"install": 10**6})
+        install(body, instruction_limits=FEW_INSTRUCTIONS).upgrade(arg=b"")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "(loop (drop (call $time)) (br 0))",
+        """(drop (memory.grow (I.const 100))) (drop (call $stable_grow (i64.const 100)))
+        (loop (call $stable_write (i64.const 0) (i64.const 0) (i64.const 6553600)) (br 0))""",
+    ],
+    ids=["many", "large"],
+)
+def test_endless_system_api_calls_are_stopped(body, monkeypatch):
+    monkeypatch.setattr(system_api, "MAX_SYSTEM_CALLS", 500)
+    canister = install(method("update", body), instruction_limits={"update": 2200})
+    with pytest.raises(NotProvided, match="System API more than 500 times"):
+        canister.call("go", b"")
+    assert canister.heap_bytes == PAGE
 
 
 def test_deep_recursion_is_a_stack_overflow():
@@ -444,6 +577,95 @@ def test_deep_recursion_is_a_stack_overflow():
 def test_instructions_are_those_of_the_last_message():
     canister = install(method("query", "(call $answer (call $counter (i32.const 0)))"))
     assert 0 < number(canister, "go") < canister.instructions < 100
+
+
+# Low memory: one page at first, four allowed, and the hook counts its runs in the global
+
+
+HOOK = (
+    '(func (export "canister_on_low_wasm_memory") (global.set $global (i64.add (global.get $global) (i64.const 1))) {})'
+)
+
+
+def low_memory(body: str = "", bits: int = 64, hook: str = "", threshold: int | str = 2 * PAGE) -> Canister:
+    body = HOOK.format(hook) + (body or grow("update", 1))
+    return install(body, bits, wasm_memory_limit=4 * PAGE, wasm_memory_threshold=threshold)
+
+
+@both_word_sizes
+@pytest.mark.parametrize("threshold", [2 * PAGE, "128 KiB"])
+def test_the_low_memory_hook_runs_once_when_less_than_the_threshold_is_left(bits, threshold):
+    canister = low_memory(bits=bits, threshold=threshold)
+    runs = [number(canister, "get_global")]
+    for _ in range(3):
+        canister.call("go", b"")
+        runs.append(number(canister, "get_global"))
+    assert runs == [0, 0, 1, 1]
+
+
+def test_the_low_memory_hook_runs_again_once_memory_was_free():
+    canister = low_memory()
+    for _ in range(2):
+        canister.call("go", b"")
+        canister.call("go", b"")
+        assert number(canister, "get_global") == 1
+        canister.upgrade(arg=b"")
+        assert number(canister, "get_global") == 0
+
+
+def test_the_low_memory_hook_runs_after_an_installation_or_upgrade():
+    canister = low_memory(threshold=4 * PAGE)
+    assert number(canister, "get_global") == 1
+    canister.upgrade(arg=b"")
+    assert number(canister, "get_global") == 0  # As less than the threshold was left all the time.
+    canister = low_memory()
+    canister.upgrade(wasm(PRELUDE.replace("(memory W 1)", "(memory W 3)") + HOOK.format("")), b"")
+    assert number(canister, "get_global") == 1
+
+
+def test_without_a_memory_limit_the_low_memory_hook_runs_at_once_as_in_the_replica():
+    assert number(install(HOOK.format(""), wasm_memory_limit=0), "get_global") == 1
+    assert number(install(HOOK.format("")), "get_global") == 0
+
+
+def test_growth_that_is_undone_runs_no_low_memory_hook():
+    canister = low_memory(grow("query", 2))
+    canister.call("change", b"")
+    before = number(canister, "get_global")
+    failure(canister, "change_and_trap")
+    canister.call("go", b"")
+    canister.update("go", b"")
+    assert number(canister, "get_global") == before
+
+
+def test_a_timer_that_takes_memory_runs_the_low_memory_hook():
+    canister = low_memory(timer(MINUTE, "(drop (memory.grow (I.const 2)))"))
+    canister.advance(60)
+    assert number(canister, "get_global") == 1
+
+
+@pytest.mark.parametrize(
+    ("hook", "reason"),
+    [
+        ("unreachable", "IC0502: Canister trapped: unreachable"),
+        ("(call $msg_reply)", '"ic0_msg_reply" cannot be executed in on low Wasm memory mode'),
+    ],
+)
+def test_a_low_memory_hook_that_traps_is_undone_and_logged(hook, reason, capsys):
+    canister = low_memory(grow("update", 2), hook=hook)
+    assert number(canister, "go") == 1
+    canister.call("get", b"")
+    assert (number(canister, "get_global"), canister.heap_bytes) == (0, 3 * PAGE)
+    log = capsys.readouterr().err
+    assert log.count("[TRAP]") == 1 and reason in log
+
+
+def test_what_follows_from_the_low_memory_hook_runs():
+    go = calls("self", GET, "(call $set (i64.const 13))", "unreachable")
+    hook = go.replace("canister_update go", "canister_on_low_wasm_memory")
+    canister = install(hook + grow("update", 3), wasm_memory_limit=4 * PAGE, wasm_memory_threshold=PAGE)
+    canister.call("go", b"")
+    assert number(canister, "get") == 13
 
 
 # Upgrades
@@ -668,6 +890,33 @@ def test_without_an_interface_candid_is_untyped():
     assert Canister.install(echo("")).call("echo", "(5)") == "(5 : int)"
 
 
+POINTER = '(func $pointer (export "get_candid_pointer") {})'
+LOST = {
+    "no function": '(global (export "get_candid_pointer") i64 (i64.const 0))',
+    "a parameter": POINTER.format("(param i64) (result i64) (i64.const 0)"),
+    "no result": POINTER.format(""),
+    "two results": POINTER.format("(result i64 i64) (i64.const 0) (i64.const 0)"),
+    "no pointer": POINTER.format("(result f64) (f64.const 0)"),
+    "a trap": POINTER.format("(result i64) unreachable"),
+    "deep recursion": POINTER.format("(result i64) (call $pointer)"),
+    "an endless loop": POINTER.format("(result i64) (loop (br 0)) unreachable"),
+    "misuse of the System API": POINTER.format("(result i64) (call $reply) (i64.const 0)"),
+    "past the heap": POINTER.format("(result i64) (i64.const 65536)"),
+    "negative": POINTER.format("(result i64) (i64.const -1)"),
+    "far": POINTER.format("(result i64) (i64.const 0x8000000000000000)"),
+    "no end": POINTER.format("(result i64) (memory.fill (i64.const 0) (i32.const 65) (i64.const 65536)) (i64.const 0)"),
+    "too long": POINTER.format("""(result i64) (drop (memory.grow (i64.const 20)))
+        (memory.fill (i64.const 0) (i32.const 65) (i64.const 1048577)) (i64.const 0)"""),
+}
+
+
+@pytest.mark.parametrize("body", LOST.values(), ids=LOST)
+def test_a_lost_interface_is_no_interface(body):
+    canister = Canister.install(wasm(ECHO.replace("INTERFACE", "") + body), b"")
+    assert canister.did is None
+    assert canister.call("echo", "(5)") == "(5 : int)"
+
+
 @pytest.mark.parametrize(
     ("text", "size"),
     [
@@ -703,6 +952,16 @@ def test_the_command_line_prints_just_replies(tmp_path, capsys):
     output = capsys.readouterr()
     assert output.out == "(7 : nat)\n(8 : nat)\n"
     assert "Traceback" not in output.err
+
+
+def test_the_command_line_takes_a_memory_limit_and_a_threshold(tmp_path, capsys):
+    module = tmp_path / "module.wasm"
+    module.write_bytes(wasm(PRELUDE + HOOK.format("unreachable")))
+    limit = ["--wasm-memory-limit", "256 KiB", "--wasm-memory-threshold"]
+    assert main([str(module), *limit, "192 KiB"]) == 0
+    assert "[TRAP]" not in capsys.readouterr().err
+    assert main([str(module), *limit, "200 KiB"]) == 0
+    assert "[TRAP]" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [["call", "nope"], ["call", "lone", "(true)"], ["upgrade", "missing.wasm"]])

@@ -5,9 +5,9 @@ rules about modules, the System API, stable memory, timers with a clock that the
 memory and instructions, and the replica's error codes and sentences.
 
 It is not a replica. It has no other canisters (a call to any, the management canister included, is rejected like one
-to an unknown canister), no consensus, signatures or certificates, no heartbeat and no `canister_on_low_wasm_memory`,
-no calls from composite queries, and it charges no cycles. Instructions are wasmtime's fuel, which is near the
-replica's count but not the same. Where the canister needs something that is missing here, `NotProvided` is raised.
+to an unknown canister), no consensus, signatures or certificates, no heartbeat, no calls from composite queries, and it
+charges no cycles. Instructions are wasmtime's fuel, which is near the replica's count but not the same. Where the
+canister needs something that is missing here, `NotProvided` is raised.
 
     python tools/canister.py hello.wasm call greet '("ICP")' advance 180 call ticks
 """
@@ -15,12 +15,14 @@ replica's count but not the same. Where the canister needs something that is mis
 import argparse
 import ctypes
 import gzip
+import io
+import mmap
 import re
 import subprocess
 import sys
 import zlib
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import cache, lru_cache, partial
@@ -59,6 +61,12 @@ for 64 bits, so it may be raised: here and nowhere else."""
 DEFAULT_WASM_MEMORY_LIMIT = 3 << 30
 """The `wasm_memory_limit` of a new canister, in bytes, whatever its word size (`DEFAULT_WASM_MEMORY_LIMIT` in the
 replica)."""
+
+MAX_MODULE_BYTES = 100 << 20
+"""The largest module, decompressed (`WASM_MAX_SIZE` in the replica)."""
+
+MAX_INTERFACE_BYTES = 1 << 20
+"""The longest text that `get_candid_pointer` may point to: what the replica allows in custom sections."""
 
 INSTRUCTION_LIMITS = {"update": 40 * 10**9, "query": 5 * 10**9, "install": 300 * 10**9}
 """Instructions that one message may take (rs/config/src/subnet_config.rs in the replica). "install" is for each
@@ -123,11 +131,19 @@ def read_module(source: Path | bytes) -> Module:
 
 
 def _decompress(data: bytes) -> bytes:
-    if data.startswith(b"\x1f\x8b\x08"):
+    gzipped = data.startswith(b"\x1f\x8b\x08")
+    size = int.from_bytes(data[-4:], "little") if gzipped else len(data)
+    if size > MAX_MODULE_BYTES:
+        raise _invalid(f"Wasm module size of {size} exceeds the maximum allowed size of {MAX_MODULE_BYTES}.")
+    if gzipped:
         try:
-            return gzip.decompress(data)
+            with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+                data = file.read(size + 1)
         except (EOFError, OSError, zlib.error) as error:
             raise _invalid(f"Failed to decode wasm module: failed to decode compressed Wasm module: {error}") from None
+        if len(data) != size:
+            reason = f"specified uncompressed size {size} does not match extracted size {len(data)}"
+            raise _invalid(f"Failed to decode wasm module: {reason}")
     if not data.startswith(b"\0asm"):
         raise _invalid("Failed to decode wasm module: unsupported canister module format")
     return data
@@ -155,17 +171,21 @@ def _load(wasm: bytes) -> Module:
 def _engine() -> wasmtime.Engine:
     config = wasmtime.Config()
     config.consume_fuel = True
+    config.memory_reservation = MAX_HEAP_BYTES[64]  # So that a heap that grows is never copied.
+    config.memory_init_cow = False  # Data would be in files, where `_touched_pages` does not see it.
     return wasmtime.Engine(config)
 
 
 @lru_cache(maxsize=8)
-def _interface(module: Module) -> str:
+def interface(module: Module) -> str:
+    """The interface that `get_candid_pointer` points to, else that of the custom section `candid:service`, else ""."""
     if "get_candid_pointer" in module.exports:
         instance = Instance(module, World(b"", set(), 0))
         with closing(instance), suppress(CanisterError, wasmtime.WasmtimeError):
-            start = instance.run("get_candid_pointer", Message("NRQ", CallContext(b"")), State(0), 10**9)
-            if isinstance(start, int) and (text := instance.text_at(start)):
-                return text
+            if instance.has("get_candid_pointer"):
+                start = instance.run("get_candid_pointer", Message("NRQ", CallContext(b"")), State(0), 10**9)
+                if isinstance(start, int) and (text := instance.text_at(start)):
+                    return text
     return _native("interface", stdin=module.wasm).decode(errors="replace")
 
 
@@ -241,6 +261,19 @@ def _native(*arguments: str, stdin: bytes) -> bytes:
     return done.stdout
 
 
+def encode(did: str, args: str, *method: str) -> bytes:
+    """Candid text as bytes, typed as the arguments of `method`, or of the service constructor where none is given.
+
+    Raises `CandidError`. An empty `did`, or a method that it lacks, leaves the values untyped; so it is in `decode`.
+    """
+    return _candid("encode", *method, stdin=f"{did}\0{args}".encode())
+
+
+def decode(did: str, reply: bytes, method: str) -> str:
+    """What `method` replied, as text in the form that dfx prints. Raises `CandidError`."""
+    return _candid("decode", method, stdin=f"{did}\0".encode() + reply).decode()
+
+
 def _candid(*arguments: str, stdin: bytes) -> bytes:
     try:
         return _native(*arguments, stdin=stdin)
@@ -272,7 +305,7 @@ class Instance:
         functions = system_api(module.word_bits)
         for item in module.compiled.imports:
             linker.define_func("ic0", item.name, item.type, self.api.host_function(item.name, functions[item.name]))
-        self.store.set_fuel(1)  # Instantiation itself runs no code of the module's.
+        self.store.set_fuel(1 << 40)  # For the data segments: instantiation runs no code of the module's.
         try:
             self._exports = linker.instantiate(self.store, module.compiled).exports(self.store)
         except (wasmtime.Trap, wasmtime.WasmtimeError) as error:
@@ -321,7 +354,7 @@ class Instance:
     def text_at(self, pointer: int) -> str | None:
         """The NUL-terminated text at an address that an export returned; None where there is none."""
         start = pointer % (1 << int(self._word[1:]))
-        size = max(self.api.heap_bytes() - start, 0)
+        size = min(max(self.api.heap_bytes() - start, 0), MAX_INTERFACE_BYTES + 1)
         text, end, _ = self.api.read("text_at", start, size).partition(b"\0") if size else (b"", b"", b"")
         return text.decode(errors="replace") if end else None
 
@@ -331,7 +364,8 @@ class Instance:
             return Snapshot(0, {}, values)
         base = self.api.heap_address()
         count = self.memory.size(self.store)
-        copies = ((page, bytes(_PageArray.from_address(base + page * PAGE))) for page in range(count))
+        touched = _touched_pages(base, count)
+        copies = ((page, bytes(_PageArray.from_address(base + page * PAGE))) for page in touched)
         return Snapshot(count, {page: data for page, data in copies if data != _ZERO_PAGE}, values)
 
     def restore(self, snapshot: Snapshot) -> None:
@@ -348,6 +382,25 @@ class Instance:
                 ctypes.memset(base + page * PAGE, 0, PAGE)
         for page, data in snapshot.pages.items():
             ctypes.memmove(base + page * PAGE, data, PAGE)
+
+
+def _touched_pages(start: int, count: int) -> Iterable[int]:
+    """Which of `count` pages at an address in this process may hold more than zeros.
+
+    On Linux those that are in memory or swapped out, bits 63 and 62 of an entry of 8 bytes for each page of the
+    system's (Documentation/admin-guide/mm/pagemap.rst in Linux); elsewhere all.
+    """
+    size = count * PAGE // mmap.PAGESIZE * 8
+    try:
+        with Path("/proc/self/pagemap").open("rb") as pagemap:
+            pagemap.seek(start // mmap.PAGESIZE * 8)
+            entries = pagemap.read(size)
+    except OSError:
+        entries = b""
+    if len(entries) != size:
+        return range(count)
+    used = re.finditer(rb"[\x40-\xff]", entries[7::8])
+    return dict.fromkeys(match.start() * mmap.PAGESIZE // PAGE for match in used)
 
 
 def _reason(trap: wasmtime.Trap, limit: int) -> Trapped:
@@ -375,6 +428,7 @@ class Canister:
         module: Path | bytes,
         *,
         wasm_memory_limit: int | str = DEFAULT_WASM_MEMORY_LIMIT,
+        wasm_memory_threshold: int | str = 0,
         time: int = START_TIME,
         caller: str = ANONYMOUS,
         cycles: int = 3 * 10**12,
@@ -383,6 +437,8 @@ class Canister:
         self._saved: Snapshot | None = None
         self._module = read_module(module)
         self._limit = parse_size(wasm_memory_limit)
+        self._threshold = parse_size(wasm_memory_threshold)
+        self._low_memory = False
         self._instruction_limits = INSTRUCTION_LIMITS | (instruction_limits or {})
         self._world = World(principal_bytes(CANISTER_ID), {principal_bytes(caller)}, time)
         self._state = State(cycles)
@@ -398,6 +454,8 @@ class Canister:
         pass as they are. Settings, all optional:
 
         - `wasm_memory_limit`: in bytes, or text such as "6 GiB" as in dfx.json; 0 = no limit; 3 GiB unless given.
+        - `wasm_memory_threshold`: `canister_on_low_wasm_memory` runs when less than this is left, in the same forms;
+          0 unless given.
         - `time`: the clock's start in nanoseconds since 1970.
         - `caller`: the principal that installs, calls and controls the canister, as text; anonymous unless given.
         - `cycles`: the balance. Nothing is charged to it.
@@ -410,6 +468,8 @@ class Canister:
         payload = canister._encode(arg)
         canister._state.version += 1
         canister._start("canister_init", payload)
+        canister._check_low_memory()
+        canister._drain()
         return canister
 
     def __del__(self) -> None:
@@ -463,10 +523,8 @@ class Canister:
                 break
             self._world.time = last = due
             self._state.timer = 0
-            if self._ready().has("canister_global_timer"):
-                context = CallContext(MANAGEMENT_CANISTER, answer=b"")
-                self._process(Message("T", context), "canister_global_timer")
-                self._drain()
+            self._run_task("canister_global_timer")
+            self._drain()
         self._world.time = target
 
     def upgrade(self, module: Path | bytes | None = None, arg: str | bytes = "()") -> None:
@@ -489,13 +547,15 @@ class Canister:
             self._drop()
             self._module, self._saved, self._state = before
             raise
+        self._check_low_memory()
+        self._drain()
 
     # What can be looked at
 
     @property
     def did(self) -> str | None:
         """The interface: what `get_candid_pointer` points to, else the custom section `candid:service`, else None."""
-        return _interface(self._module) or None
+        return interface(self._module) or None
 
     @property
     def heap_bytes(self) -> int:
@@ -538,7 +598,7 @@ class Canister:
     def _encode(self, args: str | bytes, *method: str) -> bytes:
         if isinstance(args, bytes):
             return args
-        return _candid("encode", *method, stdin=f"{self.did or ''}\0{args}".encode())
+        return encode(self.did or "", args, *method)
 
     def _decode(self, method: str, args: str | bytes, context: CallContext) -> str | bytes:
         if isinstance(context.answer, CanisterError):
@@ -546,7 +606,7 @@ class Canister:
         assert context.answer is not None
         if isinstance(args, bytes):
             return context.answer
-        return _candid("decode", method, stdin=f"{self.did or ''}\0".encode() + context.answer).decode()
+        return decode(self.did or "", context.answer, method)
 
     # Messages
 
@@ -645,6 +705,11 @@ class Canister:
         finally:
             self._queue.clear()
 
+    def _run_task(self, function: str, mode_name: str = "") -> None:
+        if self._ready().has(function):
+            context = CallContext(MANAGEMENT_CANISTER, answer=b"")
+            self._process(Message("T", context, mode_name=mode_name), function)
+
     def _start(self, hook: str, arg: bytes) -> None:
         self._hook("s", "canister_start")
         self._hook("I", hook, arg)
@@ -675,6 +740,8 @@ class Canister:
         else:
             instance.api.give_up_call()
             self._state, self._saved = state, None
+            if message.mode not in ("I", "G", "s"):
+                self._check_low_memory()
         if message.mode == "RQ":
             self._state.cycles = state.cycles
         message.context.cycles -= message.accepted_cycles
@@ -700,6 +767,18 @@ class Canister:
                 "If such high Wasm memory usage is expected and safe, then the developer can increase "
                 "the Wasm memory limit in the canister settings.",
             ) from None
+
+    def _check_low_memory(self) -> None:
+        """Make `canister_on_low_wasm_memory` the next message when less than the threshold is left of the memory limit.
+
+        It runs once until that much is left again ("Scheduling on low wasm memory hook" in the specification). Here a
+        limit of 0 is 0 bytes, in the specification as in the replica (`is_low_wasm_memory_hook_condition_satisfied`).
+        """
+        low = self._limit < self.heap_bytes + self._threshold
+        if low and not self._low_memory:
+            hook = partial(self._run_task, "canister_on_low_wasm_memory", "on low Wasm memory")
+            self._queue.appendleft(hook)
+        self._low_memory = low
 
     # The instance: either it or the snapshot is what the canister is now, or both are
 
@@ -761,8 +840,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         parser.error(str(error))
     try:
-        settings = {"wasm_memory_limit": options.wasm_memory_limit, "caller": options.caller}
-        canister = Canister.install(options.module, options.arg, **settings)
+        canister = Canister.install(
+            options.module,
+            options.arg,
+            wasm_memory_limit=options.wasm_memory_limit,
+            wasm_memory_threshold=options.wasm_memory_threshold,
+            caller=options.caller,
+        )
         for action in actions:
             action(canister)
     except (CanisterError, ValueError, OSError) as error:
@@ -789,6 +873,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SIZE",
         default=DEFAULT_WASM_MEMORY_LIMIT,
         help="the canister's heap limit, such as 6 GiB; 0 = none (default: 3 GiB, as on the Internet Computer)",
+    )
+    parser.add_argument(
+        "--wasm-memory-threshold",
+        metavar="SIZE",
+        default=0,
+        help="canister_on_low_wasm_memory runs when less of the limit is left, such as 1 GiB (default: 0)",
     )
     parser.add_argument("--caller", metavar="PRINCIPAL", default=ANONYMOUS, help="who calls (default: anonymous)")
     return parser

@@ -122,6 +122,10 @@ MAX_STABLE_PAGES = (500 << 30) // PAGE
 """The replica's `MAX_STABLE_MEMORY_IN_BYTES`, 500 GiB, in pages."""
 
 MAX_STABLE_PAGES_32 = (4 << 30) // PAGE
+MAX_SYSTEM_CALLS = 1_000_000
+"""Calls of the System API in one message, each 64 KiB that one copies being one more. The replica charges instructions
+for them; without that, an endless loop of calls would run for days."""
+
 MAX_REPLY_BYTES = {"RQ": 2 << 20, "NRQ": 3 << 20, "CQ": 3 << 20}
 """Largest reply in bytes by mode; 2 MiB in the modes not named (the replica's rs/limits)."""
 
@@ -261,6 +265,8 @@ class Message:
     context: CallContext
     arg: bytes = b""
     method: str = ""
+    mode_name: str = ""
+    """The replica's name for the mode, where it is not that in `MODES`."""
     rejection: CanisterError | None = None
     refund: int = 0
     data: bytearray = field(default_factory=bytearray)
@@ -269,6 +275,7 @@ class Message:
     accepted_cycles: int = 0
     call: Call | None = None
     calls: list[Call] = field(default_factory=list)
+    system_calls: int = 0
 
 
 @dataclass
@@ -299,7 +306,11 @@ class SystemApi:
 
         def call(*arguments: int) -> int | None:
             if self.message.mode not in signature.modes:
-                raise violation(f'"ic0_{name}" cannot be executed in {MODES[self.message.mode]} mode')
+                mode = self.message.mode_name or MODES[self.message.mode]
+                raise violation(f'"ic0_{name}" cannot be executed in {mode} mode')
+            self.message.system_calls += 1
+            if self.message.system_calls > MAX_SYSTEM_CALLS:
+                raise NotProvided(f"a message that calls the System API more than {MAX_SYSTEM_CALLS} times")
             if function is None:
                 raise NotProvided(f"ic0.{name}")
             return function(*(value & mask for value, mask in zip(arguments, masks, strict=True)))
@@ -317,6 +328,7 @@ class SystemApi:
 
     def _address(self, what: str, start: int, size: int) -> int:
         check_range(what, start, size, self.heap_bytes())
+        self.message.system_calls += size // PAGE
         return self.heap_address() + start
 
     def read(self, what: str, src: int, size: int) -> bytes:
