@@ -1,5 +1,6 @@
 # make hello   generate a project, build it for wasm64, run it and print its answer
 # make test    all tests; make test-fast  those that need no Rust
+# make bench   measure size, instructions and time, and write docs/benchmark.* (from a quarter of an hour to an hour)
 # make lock    render the template's Cargo.lock anew after a pin in template/Cargo.toml.jinja moved
 # make format  format this repository's Python; make requirements  lock the packages of pyproject.toml
 
@@ -9,7 +10,7 @@ PYTEST = .venv/bin/python -m pytest
 
 export NAME PYTHON
 
-.PHONY: hello test test-fast lock format requirements
+.PHONY: hello test test-fast bench lock format requirements
 
 hello:
 	@tools/setup.sh python rust
@@ -22,6 +23,10 @@ test:
 test-fast:
 	@tools/setup.sh python
 	$(PYTEST) -n 3 --dist worksteal -m "not rust"
+
+bench:
+	@tools/setup.sh
+	@.venv/bin/python tools/bench.py
 
 lock:
 	@tools/setup.sh python rust

@@ -11,7 +11,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from canister import Canister
+from canister import Canister, Trapped
 from conftest import Generate
 from projects import git
 
@@ -77,6 +77,8 @@ def check(folder: Path, made: Path, tmp_path: Path, gzipped: bool, timers: bool)
         assert canister.call("ticks") == "(2 : nat64)"
     canister.upgrade()
     assert canister.call("greet", '("ICP")') == ANSWER
+    with pytest.raises(Trapped, match="Panicked at (?s:.*)Cannot parse header(?s:.*)src/lib.rs:"):
+        canister.call("greet", b"no Candid")
     return bare.read_bytes()
 
 
