@@ -77,7 +77,7 @@ def check(folder: Path, made: Path, tmp_path: Path, gzipped: bool, timers: bool)
         assert canister.call("ticks") == "(2 : nat64)"
     canister.upgrade()
     assert canister.call("greet", '("ICP")') == ANSWER
-    with pytest.raises(Trapped, match="Panicked at (?s:.*)Cannot parse header(?s:.*)src/lib.rs:"):
+    with pytest.raises(Trapped, match=r"Panicked at (?s:.*)Cannot parse header(?s:.*)src/lib.rs:"):
         canister.call("greet", b"no Candid")
     return bare.read_bytes()
 
