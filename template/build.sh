@@ -30,10 +30,10 @@ RUSTC=$(rustup which --toolchain "$nightly" rustc 2>/dev/null) ||
   fail "The source of the standard library is not installed for $nightly." "rustup component add rust-src --toolchain $nightly"
 
 # The caller's environment must not change the module; what this project needs belongs in .cargo/config.toml.
-unset RUSTFLAGS
+unset RUSTFLAGS RUSTC_WORKSPACE_WRAPPER
 for name in "${!CARGO_@}"; do
   case $name in
-    *RUSTFLAGS | *INCREMENTAL | CARGO_PROFILE_* | CARGO_TARGET_* | CARGO_UNSTABLE_*) unset "$name" ;;
+    *RUSTFLAGS | *INCREMENTAL | *WORKSPACE_WRAPPER | CARGO_PROFILE_* | CARGO_TARGET_WASM* | CARGO_UNSTABLE_*) unset "$name" ;;
   esac
 done
 export RUSTC
@@ -44,9 +44,9 @@ packages=$(printf '%s\n' "$packages" | grep -o '"name":"[^"]*","version"' | cut 
 printf '%s\n' "$packages" | grep -Fqx -- "$canister" ||
   fail "This workspace has no package $canister." "It has: $(printf '%s' "$packages" | tr '\n' ' ')"
 
-# Each message allocates, formats and copies, so these crates are compiled for speed. Cargo.toml is not the place: wherever
-# cargo does not build the standard library, it would warn of them. And dfx.json and icp.yaml look for the module under
-# target/, wherever the caller's own target folder is.
+# dfx.json and icp.yaml look for the module under target/, wherever the caller's own target folder is. The crates below are parts of
+# the standard library that each message passes through, compiled for speed. If Cargo.toml named them, cargo would warn of
+# unknown packages whenever it does not build that library.
 rustup run "$nightly" cargo build -Z build-std=std,panic_abort --target "$target" --release -p "$canister" --target-dir target \
   --config=profile.release.package.{alloc,compiler_builtins,std}.opt-level=2 ||
   fail "$canister did not compile." 'Mend the first error above.'

@@ -37,6 +37,11 @@ FILES = {
 Generate = Callable[..., Path]
 
 
+def pytest_report_header() -> str:
+    program = os.environ.get("POCKET_IC_BIN")
+    return f"canister tests on: wasmtime{f', PocketIC ({program})' if program else '; POCKET_IC_BIN names no PocketIC'}"
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give the tests that call cargo one worker: they share a target folder and what the fixtures built."""

@@ -31,7 +31,8 @@ def project(snapshot: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = project / "src/hello_backend"
     blocks, declaration = fenced("rust")
     (source / "src/blocks.rs").write_text(blocks)
-    replace(source / "src/lib.rs", "\nuse std::cell::Cell;", f"\n{declaration}\nuse std::cell::Cell;")
+    first_line, rest = (source / "src/lib.rs").read_text().split("\n", 1)
+    (source / "src/lib.rs").write_text(f"{first_line}\n\n{declaration}{rest}")
     replace(source / "hello_backend.did", "  greet :", f"{fenced('candid')[0]}  greet :")
     return project
 
@@ -108,7 +109,7 @@ def test_the_default_limit_stops_it_at_3_gib(wasm64: Path) -> None:
     assert [read(canister, address) for address in addresses] == [0, 1]
 
 
-def test_the_generated_limit_goes_to_6_gib_and_no_further(wasm64: Path, granted: int) -> None:
+def test_the_generated_limit_reaches_the_6_gib_that_are_granted_and_no_further(wasm64: Path, granted: int) -> None:
     assert granted == 6 * GIB
     canister = Canister.install(wasm64, wasm_memory_limit=granted)
     for _ in range(5):

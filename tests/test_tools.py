@@ -60,8 +60,6 @@ def check(folder: Path, made: Path, tmp_path: Path, gzipped: bool, timers: bool)
     """See that a file that is ready to be installed is what the answers ask for, and runs. Returns the bare module."""
     data = made.read_bytes()
     assert data.startswith(b"\x1f\x8b") == gzipped
-    if gzipped:
-        assert data[4:8] == bytes(4), "gzip wrote a time"
     bare = tmp_path / "bare.wasm"
     bare.write_bytes(gzip.decompress(data) if gzipped else data)
     did = folder / "src/hello_backend/hello_backend.did"
@@ -108,7 +106,9 @@ def test_what_icp_builds_answers(
     folder = source(timers)
     (folder / "icp.yaml").write_text((project(shrink=shrink, gzip=gzip_, timers=timers) / "icp.yaml").read_text())
     run(folder, "icp", "build")
-    wasm = check(folder, folder / ".icp/cache/artifacts/hello_backend", tmp_path, gzip_, timers)
+    artifact = folder / ".icp/cache/artifacts/hello_backend"
+    wasm = check(folder, artifact, tmp_path, gzip_, timers)
+    assert not gzip_ or artifact.read_bytes()[4:8] == bytes(4), "gzip wrote a time"
     assert bool(A_FUNCTION.search(wasm)) == (not shrink)
 
 

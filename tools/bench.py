@@ -1,7 +1,7 @@
 """Measure the hello canister that the template makes, and write docs/benchmark.json, .md and .svg.
 
-Each module is built twice over: with the template's release profile, cargo's default and others, for wasm64 and
-wasm32, with timers and without. Sizes are bytes; instructions are wasmtime's fuel, counted by `canister.py`. Times
+Modules are built with the template's release profile, cargo's default and others, for wasm64 and wasm32, with timers
+and without. Sizes are bytes; instructions are wasmtime's fuel, counted by `canister.py`. Times
 are measured too, and kept only as ratios of times of the same run.
 
     python tools/bench.py            measure, then write all three files
@@ -18,6 +18,7 @@ import shutil
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -111,7 +112,12 @@ def tool_versions() -> dict[str, str]:
     rustc = subprocess.check_output(["rustup", "run", nightly(), "rustc", "--version"], text=True)
     ic_wasm = subprocess.check_output(["ic-wasm", "--version"], text=True)
     packages = {name: version(name) for name in ("wasmtime", "copier")}
-    return {"rustc": rustc.removeprefix("rustc ").strip(), "ic-wasm": ic_wasm.split()[-1]} | packages
+    tools = {
+        "rustc": rustc.removeprefix("rustc ").strip(),
+        "ic-wasm": ic_wasm.split()[-1],
+        "zlib": zlib.ZLIB_RUNTIME_VERSION,
+    }
+    return tools | packages
 
 
 # Modules

@@ -93,7 +93,7 @@ The same source under the template's profile, with timers, after `shrink`:
 
 ## Size and instructions
 
-Bytes as built, after `shrink`, and then after `gzip -9`; instructions after `shrink`.
+Bytes as built, after `shrink`, and gzipped after that, by zlib at level 9; instructions after `shrink`.
 
 {_table(_HEAD, (_row(row) for row in figures["modules"] if row["profile"] in (OURS, CARGO)))}
 
