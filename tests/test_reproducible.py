@@ -44,9 +44,11 @@ def somebody() -> dict[str, str]:
     Their Cargo home has another path, yet the same crates, so that none is fetched twice.
     """
     home = SOMEBODY_ELSES / "home"
-    (home / ".cargo").mkdir(parents=True, exist_ok=True)
-    if not (home / ".cargo/registry").exists():
-        (home / ".cargo/registry").symlink_to(CARGO_HOME / "registry")
+    crates, theirs = CARGO_HOME / "registry", home / ".cargo/registry"
+    for folder in (crates, theirs.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    theirs.unlink(missing_ok=True)
+    theirs.symlink_to(crates)
     wrapper = home / "wrapper"
     wrapper.write_text('#!/bin/sh\nexec "$@"\n')
     wrapper.chmod(0o755)
