@@ -1,6 +1,6 @@
 # make hello   generate a project, build it for wasm64, run it and print its answer
 # make test    all tests; make test-fast  those that need no Rust
-# make bench   measure size, instructions and time, and write docs/benchmark.* (from a quarter of an hour to an hour)
+# make bench   measure size, instructions and time, and write docs/benchmark.* (some ten minutes; half an hour the first time)
 # make lock    render the template's Cargo.lock anew after a pin in template/Cargo.toml.jinja moved
 # make format  format this repository's Python; make requirements  lock the packages of pyproject.toml
 

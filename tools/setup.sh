@@ -48,6 +48,11 @@ setup_rust() {
     rustup toolchain install "$nightly" --profile minimal --component rust-src,rustfmt,clippy --no-self-update
 }
 
+npm_ci() (
+  cd tools/npm # With --prefix, npm would look for its global settings there.
+  npm ci --no-audit --no-fund
+)
+
 # npm has ic-wasm and icp by these names for Linux on x64; elsewhere they have to be on PATH.
 setup_npm() {
   if [ "$(uname -sm)" != 'Linux x86_64' ]; then
@@ -59,7 +64,7 @@ setup_npm() {
   command -v npm >/dev/null || fail "npm is missing: install Node.js 20 or newer."
   echo '==> Installing ic-wasm and icp in tools/npm'
   quietly npm 'ic-wasm and icp could not be installed: check your network connection and try again.' \
-    npm ci --prefix tools/npm --no-audit --no-fund
+    npm_ci
   cp tools/npm/package-lock.json tools/npm/node_modules/package-lock.json
 }
 
