@@ -44,9 +44,10 @@ def pytest_report_header() -> str:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give the tests that call cargo one worker: they share a target folder and what the fixtures built."""
+    """Give the tests that build canisters one worker: they share a target folder and what the fixtures built."""
     for item in items:
-        if item.get_closest_marker("rust"):
+        builds = item.path.name != "test_runtime.py" or "module" in item.fixturenames
+        if item.get_closest_marker("rust") and builds:
             item.add_marker(pytest.mark.xdist_group("rust"))
 
 
@@ -77,7 +78,7 @@ def own_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
         f"GIT_{role}_{key}": "owner@example.org" for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")
     }
     os.environ |= {"COPIER_SETTINGS_PATH": str(settings), "GIT_CONFIG_GLOBAL": os.devnull, **identity}
-    os.environ |= {"PATH": workspace.search_path(), "DO_NOT_TRACK": "1"}
+    os.environ |= workspace.NO_DEBUG_INFO | {"PATH": workspace.search_path(), "DO_NOT_TRACK": "1"}
     os.environ["GIT_TEMPLATE_DIR"] = ""  # Repositories without sample hooks, of which the tests make hundreds.
     for name in ("RUSTFLAGS", "CARGO_TARGET_DIR", "CARGO_BUILD_TARGET"):
         os.environ.pop(name, None)

@@ -36,12 +36,12 @@ def executable(path: Path, script: str) -> None:
     path.chmod(0o755)
 
 
-def failed_setup(checkout: Path, *parts: str) -> str:
+def failed_setup(checkout: Path, part: str) -> str:
     """The one sentence on standard error with which the setup ends."""
     offline = {"PIP_INDEX_URL": NOWHERE, "PIP_RETRIES": "0", "PIP_FIND_LINKS": "", "RUSTUP_DIST_SERVER": NOWHERE}
     offline |= {"npm_config_registry": NOWHERE, "npm_config_fetch_retries": "0"}
     home = {"HOME": str(checkout), "RUSTUP_HOME": str(checkout / "rustup"), "PYTHON": "python3"}
-    command = ["bash", "tools/setup.sh", *parts]
+    command = ["bash", "tools/setup.sh", part]
     environment = os.environ | offline | home | {"PATH": str(checkout / "bin")}
     result = subprocess.run(command, cwd=checkout, env=environment, text=True, capture_output=True, check=False)
     assert result.returncode == 1
@@ -51,22 +51,22 @@ def failed_setup(checkout: Path, *parts: str) -> str:
 
 def test_python_is_missing(checkout: Path) -> None:
     (checkout / "bin/python3").unlink()
-    assert failed_setup(checkout).startswith("Python is missing: install Python 3.11 or newer")
+    assert failed_setup(checkout, "python").startswith("Python is missing: install Python 3.11 or newer")
 
 
 def test_python_is_too_old(checkout: Path) -> None:
     python(checkout, '[ "$1" = --version ] && echo Python 3.9.2; [ "$1" = --version ]')
-    assert failed_setup(checkout).startswith("Python 3.9.2 is too old: install Python 3.11 or newer")
+    assert failed_setup(checkout, "python").startswith("Python 3.9.2 is too old: install Python 3.11 or newer")
 
 
 def test_git_is_missing(checkout: Path) -> None:
     (checkout / "bin/git").unlink()
-    assert failed_setup(checkout) == "git is missing: install git.\n"
+    assert failed_setup(checkout, "python") == "git is missing: install git.\n"
 
 
 def test_venv_is_missing(checkout: Path) -> None:
     python(checkout, f'case "$2" in *ensurepip*) exit 1 ;; esac; exec {sys.executable} "$@"')
-    assert "venv module is missing: install it" in failed_setup(checkout)
+    assert "venv module is missing: install it" in failed_setup(checkout, "python")
 
 
 def test_the_network_is_missing_for_python(checkout: Path) -> None:

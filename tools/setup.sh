@@ -71,6 +71,12 @@ setup_npm() {
 export RUSTUP_AUTO_INSTALL=0
 cd "$(dirname "$0")/.."
 [ $# -gt 0 ] || set -- python rust npm
+setups=()
 for part; do
-  "setup_$part"
+  "setup_$part" &
+  setups+=($!)
 done
+for setup in "${setups[@]}"; do
+  wait "$setup" || failed=1
+done
+exit "${failed:-0}"
