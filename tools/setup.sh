@@ -77,6 +77,6 @@ for part; do
   setups+=($!)
 done
 for setup in "${setups[@]}"; do
-  wait "$setup" || failed=1
+  wait "$setup" || failed=yes
 done
-exit "${failed:-0}"
+[ -z "${failed-}" ]
