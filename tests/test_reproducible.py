@@ -82,10 +82,12 @@ def test_two_builders_make_the_same_module(module: Generate, elsewhere: Path) ->
 def test_two_builders_with_icp_see_the_same_hash(
     project: Generate, elsewhere: Path, somebody: dict[str, str], tmp_path: Path
 ) -> None:
-    """By the commands of docs/verify-a-module.md, the first of which prints nothing."""
+    """By the commands of docs/verify-a-module.md, the first of which prints nothing, before the build and after it."""
     section = HOW_TO.split("\n## Build it again\n", 1)[1].split("With dfx", 1)[0]
     script = "".join(re.findall(r"^    (.*\n)", section, re.MULTILINE))
     script = script.replace("rustup toolchain install\n", "")  # What setup.sh has done.
+    assert script.startswith("git status --short\n")
+    script += "git status --short\n"
     mine = {name: str(tmp_path / name) for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME")}
     ours, theirs = run(script, project(), **mine), run(f"umask 077; {script}", elsewhere, **somebody)
     assert ours == theirs
