@@ -44,9 +44,9 @@ packages=$(printf '%s\n' "$packages" | grep -o '"name":"[^"]*","version"' | cut 
 printf '%s\n' "$packages" | grep -Fqx -- "$canister" ||
   fail "This workspace has no package $canister." "It has: $(printf '%s' "$packages" | tr '\n' ' ')"
 
-# dfx.json and icp.yaml look for the module under target/, wherever the caller's own target folder is. The crates below are parts of
-# the standard library that each message passes through, compiled for speed. If Cargo.toml named them, cargo would warn of
-# unknown packages whenever it does not build that library.
+# --target-dir: dfx.json and icp.yaml look for the module under target/, wherever the caller's own target folder is.
+# --config: these crates of the standard library run in every message, so they are compiled for speed. In Cargo.toml, cargo
+# would warn of unknown packages at each of its commands.
 rustup run "$nightly" cargo build -Z build-std=std,panic_abort --target "$target" --release -p "$canister" --target-dir target \
   --config=profile.release.package.{alloc,compiler_builtins,std}.opt-level=2 ||
   fail "$canister did not compile." 'Mend the first error above.'

@@ -70,8 +70,9 @@ def page(figures: dict) -> str:
     return f"""\
 # Benchmark
 
-The hello canister with timers for wasm64, as this template builds it and after ic-wasm's `shrink`, against the same source under
-cargo's default release profile without `shrink`:
+What wasm64 costs against wasm32 stands [below](#what-wasm64-costs). First, what the release profile gains in the module's size and in
+instructions: the hello canister with timers for wasm64, as this template builds it and after ic-wasm's `shrink`, against the same
+source under cargo's default release profile without `shrink`:
 
 {_table(("", OURS, CARGO, "ratio", "goal, at most"), _goals(figures))}
 
@@ -110,9 +111,9 @@ cargo's default have `lto = true` and one codegen unit. They stand in `tools/ben
 
 ## Time
 
-A build from an empty target folder with the crates already fetched, and one after only lib.rs was touched (the median of several); in
-parts of the build of cargo's default for wasm64 from an empty folder. Each compiles the standard library too. One cold build of each:
-what else the machine does moves these figures by a fifth.
+Builds from an empty target folder, with the crates already fetched, and after only lib.rs was touched (the median of several). 1.0 is
+cargo's default for wasm64 from an empty folder. Each compiles the standard library too. One cold build of each: what else the
+machine does moves these figures by a fifth.
 
 {_table(("profile", "target", "empty folder", "lib.rs touched"), builds)}
 
@@ -169,8 +170,8 @@ def _wasm64_in_words(figures: dict) -> str:
     low, high = _cycles(figures)
     message = 100 * ((MESSAGE_CYCLES + high) / (MESSAGE_CYCLES + low) - 1)
     return f"""\
-So this module has {size} times the bytes on wasm64, {gzipped} times gzipped, and `greet` takes {greet} times the instructions. The
-Internet Computer charges each instruction twice there, so these cost {high / low:.2f} times the cycles. A message also costs a fixed
+So the module has {size} times the bytes on wasm64, {gzipped} times gzipped, and `greet` takes {greet} times the instructions. On wasm64 the
+Internet Computer charges each instruction twice: {high / low:.2f} times the cycles. A message also costs a fixed
 {MESSAGE_CYCLES:,} cycles, so `greet` as an update would cost {message:.1f} % more; code that computes for long pays nearly the whole
 factor. (Prices of a subnet of 13 nodes, from rs/config/src/subnet_config.rs in the replica. What is charged for receiving a message
 comes on top; a query costs no cycles.)"""
