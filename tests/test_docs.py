@@ -51,7 +51,7 @@ def test_every_make_target_that_is_named_exists() -> None:
 
 def test_every_link_to_a_file_leads_somewhere() -> None:
     for document in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *Path(ROOT / "docs").glob("*.md")):
-        for link in re.findall(r"\]\(([^):#]+)", document.read_text()):
+        for link in re.findall(r"\]\(([^):#]+)(?:#[^)]*)?\)", document.read_text()):
             assert (document.parent / link).exists(), f"{document.name}: {link}"
 
 
