@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -21,9 +22,9 @@ def test_the_page_is_rendered_from_the_figures() -> None:
     assert bench.PAGE.read_text() == page(FIGURES), RENDER
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a coordinate may be rounded otherwise")
 def test_the_chart_is_rendered_from_the_figures() -> None:
-    assert bench.CHART.read_text() == chart(FIGURES), RENDER
+    written, rendered = (re.sub(r"(\.\d)\d+", r"\1", text) for text in (bench.CHART.read_text(), chart(FIGURES)))
+    assert written == rendered, RENDER  # But for the last digits of a coordinate, which may differ between systems.
 
 
 def test_the_chart_has_our_point() -> None:
