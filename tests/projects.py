@@ -268,6 +268,11 @@ def commands(document: Path, text: str) -> str:
     return textwrap.dedent(block)
 
 
+def fenced(document: str, language: str) -> list[str]:
+    """The fenced blocks of a Markdown text that are in a language, in order."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", document, re.MULTILINE | re.DOTALL)
+
+
 def run(script: str, folder: Path, **environment: str) -> str:
     """Run a script in bash, in `folder`, and return what it prints. Fails where a command of it fails."""
     command = ["bash", "-euo", "pipefail", "-c", script]

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from canister import Canister
 from conftest import ROOT, build, copy, share_target
-from projects import commit, git, replace, run
+from projects import commit, fenced, git, replace, run
 
 RECIPE = (ROOT / "docs/adopt.md").read_text()
 OLD = ROOT / "tests/wasm32_project"
@@ -39,11 +39,6 @@ IN_NEWER = {
 def section(heading: str) -> str:
     """The recipe's text below a heading."""
     return RECIPE.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
-
-
-def fenced(language: str) -> list[str]:
-    """The recipe's fenced blocks in a language, in order."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", RECIPE, re.MULTILINE | re.DOTALL)
 
 
 def follow(heading: str, project: Path, template: Path | None = None) -> str:
@@ -75,7 +70,7 @@ def put_back(project: Path) -> None:
     step = re.search(r"`(- run: .*?)`", section("Put back what is yours")).group(1)
     workflow = project / ".github/workflows/ci.yml"
     workflow.write_text(f"{workflow.read_text()}      {step}\n")
-    dependencies, for_tests = fenced("toml")[0].split("\n\n")
+    dependencies, for_tests = fenced(RECIPE, "toml")[0].split("\n\n")
     for name in (HELLO, LEDGER):
         manifest = project / f"src/{name}/Cargo.toml"
         replace(manifest, 'candid = "0.10"\nic-cdk = "0.17"', dependencies)
@@ -84,7 +79,7 @@ def put_back(project: Path) -> None:
 
 def change_code(project: Path) -> None:
     """The edits below "Change the code"."""
-    stable_memory, interface = fenced("rust")
+    stable_memory, interface = fenced(RECIPE, "rust")
     assert all(f"`{old}` is `{new}`" in section("Change the code") for old, new in RENAMED.items())
     for name in (HELLO, LEDGER):
         lib = project / f"src/{name}/src/lib.rs"

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from canister import Canister, Trapped, parse_size
 from conftest import ROOT, Generate, build, copy, share_target
-from projects import replace
+from projects import fenced, replace
 
 pytestmark = pytest.mark.rust
 
@@ -18,22 +18,17 @@ MIB = 1 << 20
 GIB = 1 << 30
 
 
-def fenced(language: str) -> list[str]:
-    """The how-to's fenced blocks in a language, in order."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", HOW_TO, re.MULTILINE | re.DOTALL)
-
-
 @pytest.fixture(scope="module")
 def project(snapshot: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A generated project with the how-to's lines."""
     project = copy(snapshot, tmp_path_factory.mktemp("large") / "hello")
     share_target(project)
     source = project / "src/hello_backend"
-    blocks, declaration = fenced("rust")
+    blocks, declaration = fenced(HOW_TO, "rust")
     (source / "src/blocks.rs").write_text(blocks)
     first_line, rest = (source / "src/lib.rs").read_text().split("\n", 1)
     (source / "src/lib.rs").write_text(f"{first_line}\n\n{declaration}{rest}")
-    replace(source / "hello_backend.did", "  greet :", f"{fenced('candid')[0]}  greet :")
+    replace(source / "hello_backend.did", "  greet :", f"{fenced(HOW_TO, 'candid')[0]}  greet :")
     return project
 
 

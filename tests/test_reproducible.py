@@ -52,11 +52,8 @@ def somebody() -> dict[str, str]:
     wrapper = home / "wrapper"
     wrapper.write_text('#!/bin/sh\nexec "$@"\n')
     wrapper.chmod(0o755)
-    return (
-        CALLERS
-        | {"RUSTC_WORKSPACE_WRAPPER": str(wrapper)}
-        | {"HOME": str(home), "CARGO_HOME": str(home / ".cargo"), "RUSTUP_HOME": str(rustup_home())}
-    )
+    homes = {"HOME": str(home), "CARGO_HOME": str(home / ".cargo"), "RUSTUP_HOME": str(rustup_home())}
+    return CALLERS | homes | {"RUSTC_WORKSPACE_WRAPPER": str(wrapper)}
 
 
 @pytest.fixture(scope="module")

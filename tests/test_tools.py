@@ -41,7 +41,7 @@ def as_dfx_would(folder: Path, built: Path, made: Path) -> Path:
     """Take the built module through what dfx.json orders, in dfx's order, and return the file that dfx would install.
 
     dfx calls ic-wasm as a library, always keeping the names, and compresses without a time (`wasm_post_process` in
-    src/dfx/src/lib/models/canister.rs, lib/wasm/file.rs; dfx 0.32).
+    dfx's src/dfx/src/lib/models/canister.rs, `bytes_to_module` in lib/wasm/file.rs).
     """
     canister = json.loads((folder / "dfx.json").read_text())["canisters"]["hello_backend"]
     shutil.copy(built, made)
