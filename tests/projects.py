@@ -17,8 +17,14 @@ QUESTIONS = {
     if not name.startswith("_")
 }
 
-OPTIONAL = {"icp_cli": "icp.yaml", "github_actions": ".github/workflows/ci.yml"}
-"""The file of an answer: an update does not delete it."""
+YES_NO = [name for name, question in QUESTIONS.items() if question["type"] == "bool"]
+OPTIONAL = {
+    "icp_cli": ("icp.yaml",),
+    "github_actions": (".github/workflows/ci.yml",),
+    "pocket_ic": ("src/hello_backend/tests/pocket_ic.rs",),
+}
+"""The files of an answer: an update does not delete them."""
+OPTIONAL_FILES = [file for files in OPTIONAL.values() for file in files]
 UPDATES = ROOT / "docs/updates.md"
 LIB = "src/hello_backend/src/lib.rs"
 MARKER = re.compile(rb"^(<<<<<<< before|>>>>>>> after) updating$", re.MULTILINE)
@@ -30,7 +36,7 @@ NEXT_VERSION = {
     "rust-toolchain.toml": (nightly(), "nightly-2027-01-01"),
     ".gitignore": ("/target\n", "/target\n/wasm\n"),
     "Cargo.toml.jinja": (f'ic-cdk = "={IC_CDK}"', 'ic-cdk = "=0.99.0"'),
-    "Cargo.lock.jinja": (f'name = "ic-cdk"\nversion = "{IC_CDK}"', 'name = "ic-cdk"\nversion = "0.99.0"'),
+    "Cargo.lock.jinja": ('name = "ic0"\nversion = "', 'name = "ic0"\nversion = "9'),
     "README.md.jinja": ("## Deploy and call", "## Run"),
     "dfx.json.jinja": ('"type": "custom",\n', '"type": "custom",\n      "optimize": "cycles",\n'),
     "{% if icp_cli %}icp.yaml{% endif %}.jinja": ("# The canister", "# This canister"),
@@ -38,9 +44,13 @@ NEXT_VERSION = {
     "src/{{ canister_name }}/Cargo.toml.jinja": ("publish = false\n", 'publish = false\nlicense = "MIT"\n'),
     "src/{{ canister_name }}/{{ canister_name }}.did.jinja": ("service : {\n", "service : {\n  // For everyone.\n"),
     "src/{{ canister_name }}/src/lib.rs.jinja": ("//! Says hello,", "//! Greets,"),
+    "src/{{ canister_name }}/{% if pocket_ic %}tests{% endif %}/pocket_ic.rs.jinja": (
+        "//! The canister",
+        "//! Your canister",
+    ),
 }
 """What the template's next version says otherwise, in each of its files."""
-OTHER_ANSWERS = {"timers": False, "shrink": False, "gzip": False, "wasm_memory_limit": "5 GiB"}
+OTHER_ANSWERS = {"timers": False, "shrink": False, "gzip": False, "wasm_memory_limit": "5 GiB", "pocket_ic": True}
 ENDPOINT = """\
 #[ic_cdk::update]
 fn {name}() -> String {{
@@ -181,6 +191,9 @@ def has_additions(project: Path) -> None:
     assert (project / "src/second_backend/src/lib.rs").read_text() == "ic_cdk::export_candid!();\n"
 
 
+DELETED = [file for question, files in OPTIONAL.items() for file in files if QUESTIONS[question]["default"]]
+
+
 def change(project: Path) -> None:
     """Split lib.rs into modules, rewrite the README, delete the workflow and icp.yaml, change two files' modes."""
     lib = (project / LIB).read_text()
@@ -188,7 +201,7 @@ def change(project: Path) -> None:
     (project / LIB).with_name("greeting.rs").write_text(f"// My greeting.\n{lib[start:end]}")
     (project / LIB).write_text(f"{lib[:start]}mod greeting;\nuse greeting::greet;\n\n{lib[end:]}")
     (project / "README.md").write_text("# My canister\n\nEvery word of it is mine.\n")
-    for name in OPTIONAL.values():
+    for name in DELETED:
         (project / name).unlink()
     (project / "build.sh").chmod(0o644)
     (project / "Cargo.toml").chmod(0o755)
@@ -202,7 +215,7 @@ def has_changes(project: Path) -> None:
     assert "mod greeting;\nuse greeting::greet;\n" in (project / LIB).read_text()
     readme = (project / "README.md").read_text()
     assert "# My canister\n" in readme and "Every word of it is mine.\n" in readme
-    assert not [name for name in OPTIONAL.values() if (project / name).exists()]
+    assert not [name for name in DELETED if (project / name).exists()]
     assert not os.access(project / "build.sh", os.X_OK)
     assert os.access(project / "Cargo.toml", os.X_OK)
 

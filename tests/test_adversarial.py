@@ -13,6 +13,7 @@ import pexpect
 import pytest
 import yaml
 from conftest import Generate, build
+from projects import OPTIONAL
 from terminal import copier, first_words, see
 
 HOSTILE = {
@@ -153,7 +154,7 @@ def test_a_hostile_answer_at_the_prompt_is_refused_and_can_be_mended(snapshot: P
             for switch in ("timers", "shrink", "gzip"):
                 see(terminal, first_words(switch))
                 terminal.send("\r")
-    for switch in ("icp_cli", "github_actions"):
+    for switch in OPTIONAL:
         see(terminal, first_words(switch))
         terminal.send("\r")
     terminal.expect(pexpect.EOF)

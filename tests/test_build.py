@@ -73,11 +73,12 @@ def test_the_projects_own_tests_notice_a_did_out_of_step(snapshot: Path, tmp_pat
 
 @pytest.mark.rust
 @pytest.mark.parametrize("timers", [True, False])
+@pytest.mark.parametrize("pocket_ic", [True, False])
 @pytest.mark.parametrize("canister_name", ["a", "hello_backend", "ic_cdk_z", "zzz"])
 def test_the_lock_is_the_one_that_cargo_writes(
-    snapshot: Path, tmp_path: Path, canister_name: str, timers: bool
+    snapshot: Path, tmp_path: Path, canister_name: str, timers: bool, pocket_ic: bool
 ) -> None:
-    project = copy(snapshot, tmp_path / "hello", canister_name=canister_name, timers=timers)
+    project = copy(snapshot, tmp_path / "hello", canister_name=canister_name, timers=timers, pocket_ic=pocket_ic)
     rendered = (project / "Cargo.lock").read_text()
     result = cargo(project, "metadata", "--locked", "--format-version=1")
     assert result.returncode == 0, result.stderr

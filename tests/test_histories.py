@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.configuration import set_hypothesis_home_dir
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
-from projects import OPTIONAL, commit, git
+from projects import OPTIONAL, OPTIONAL_FILES, commit, git
 
 HISTORIES = int(os.environ.get("HISTORIES", "0"))
 """How many histories to go through by hand, each time others; 0 for the few that CI has, always the same."""
@@ -28,7 +28,7 @@ ANSWERS_FILE = ".copier-answers.yml"
 CANISTER = "{{ canister_name }}"
 NEW_FILES = ["more.md", "docs/more.md", f"src/{CANISTER}/src/more.rs"]
 """What owner and template may both come to have."""
-OWNERS_FILES = [*NEW_FILES, *OPTIONAL.values(), "the owner's notes.md", "für mich.md"]
+OWNERS_FILES = [*NEW_FILES, *OPTIONAL_FILES, "the owner's notes.md", "für mich.md"]
 BUSY = {".gitignore", "README.md", "dfx.json"}
 """Where owner and template write more often than elsewhere, and so meet."""
 OWNERS_LINE = "the owner's line é"
@@ -322,11 +322,14 @@ class Histories(RuleBasedStateMachine):
 
     def update(self, draw: Draw, version: VcsRef | None, answers: Answers) -> None:
         """Update, after deleting what an answer would take away, and settle the conflicts as owners do."""
-        for question, name in OPTIONAL.items():
-            if self.answers[question] and not answers.get(question, True) and (self.project / name).exists():
+        for question, names in OPTIONAL.items():
+            paths = [self.project / name.replace("hello_backend", self.answers["canister_name"]) for name in names]
+            there = [path for path in paths if path.exists()]
+            if self.answers[question] and not answers.get(question, True) and there:
                 self.refuse(version, answers)
-                counts[f"refusals to delete {name}"] += 1
-                (self.project / name).unlink()
+                counts[f"refusals to delete {question}"] += 1
+                for path in there:
+                    path.unlink()
                 commit(self.project)
         owner, old = tree(self.project), self.last.new
         self.run_update(version, answers)

@@ -36,6 +36,7 @@ def test_after_a_copy_the_next_commands_are_those_for_the_chosen_answers(
         'git init && git add . && git commit -m "First commit"',
         "rustup toolchain install",
         "bash build.sh my_app_backend",
+        *(["npm install -g @icp-sdk/icp-cli @icp-sdk/ic-wasm"] if icp_cli else []),
         "icp network start --background" if icp_cli else "dfx start --background",
         f"{tool} deploy",
         f"{tool} canister call my_app_backend greet '(\"ICP\")'",
@@ -76,7 +77,7 @@ def test_the_lock_command_makes_a_locked_build_pass_and_the_canister_runs(start:
     share_target(project)
     write_code(project)
     lock = after_update(project, ":current:")[2]
-    update(project, **OTHER_ANSWERS)
+    update(project, **OTHER_ANSWERS | {"pocket_ic": False})
     assert conflicts(project) == {"Cargo.lock"}
     git(project, "add", "Cargo.lock")
     run(lock, project)

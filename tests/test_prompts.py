@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pexpect
 from conftest import commit, copy
+from projects import OPTIONAL, YES_NO
 from terminal import clear, copier, first_words, see
 
 
@@ -25,13 +26,13 @@ def test_every_question_can_be_answered_and_a_wrong_answer_mended(snapshot: Path
     see(terminal, first_words("wasm_memory_limit"))
     clear(terminal)
     terminal.send("5 GiB\r")
-    for question in ("icp_cli", "github_actions"):
+    for question in OPTIONAL:
         see(terminal, first_words(question))
         terminal.send("n")
     see(terminal, "bash build.sh greeter")
     terminal.expect(pexpect.EOF)
     answers = {"project_name": "my-app", "canister_name": "greeter", "wasm_memory_limit": "5 GiB"}
-    answers |= dict.fromkeys(("timers", "shrink", "gzip", "icp_cli", "github_actions"), False)
+    answers |= dict.fromkeys(YES_NO, False)
     copy(snapshot, tmp_path / "data", **answers)
     names = {path.relative_to(tmp_path / "data") for path in (tmp_path / "data").rglob("*") if path.is_file()}
     for name in names - {Path(".copier-answers.yml")}:
@@ -39,7 +40,7 @@ def test_every_question_can_be_answered_and_a_wrong_answer_mended(snapshot: Path
 
 
 def test_an_update_asks_what_can_be_changed_and_no_names(snapshot: Path, tmp_path: Path) -> None:
-    project = copy(snapshot, tmp_path / "hello", canister_name="greeter")
+    project = copy(snapshot, tmp_path / "hello", canister_name="greeter", **dict.fromkeys(OPTIONAL, True))
     commit(project)
     terminal = copier(project, "update", "--vcs-ref=:current:")
     see(terminal, first_words("timers"))
@@ -51,6 +52,6 @@ def test_an_update_asks_what_can_be_changed_and_no_names(snapshot: Path, tmp_pat
         terminal.send("\r")
     terminal.expect(pexpect.EOF)
     # To say no would delete their files.
-    assert first_words("icp_cli") not in terminal.before
-    assert first_words("github_actions") not in terminal.before
+    for question in OPTIONAL:
+        assert first_words(question) not in terminal.before
     assert "ticks" not in (project / "src/greeter/src/lib.rs").read_text()

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from conftest import QUESTIONS, ROOT, copy
 from jinja2_ansible_filters import AnsibleCoreFiltersExtension
+from projects import YES_NO
 
 LETTERS = "Use a-z, 0-9"
 TOO_LONG = "a" * 65
@@ -129,7 +130,7 @@ def test_a_memory_limit_that_cannot_be_is_refused(template: Path, tmp_path: Path
 
 @pytest.mark.parametrize("answer", ["flase", "maybe", "", "2"])
 def test_a_word_that_is_neither_yes_nor_no_is_refused(template: Path, tmp_path: Path, answer: str) -> None:
-    for question in ("timers", "shrink", "gzip", "icp_cli", "github_actions"):
+    for question in YES_NO:
         assert f'Write yes or no. "{answer}" is neither.' in refused(template, tmp_path, **{question: answer})
 
 
@@ -137,6 +138,13 @@ def test_a_word_that_is_neither_yes_nor_no_is_refused(template: Path, tmp_path: 
 def test_no_is_no_in_any_usual_word(template: Path, tmp_path: Path, answer: str | bool) -> None:
     project = copy(template, tmp_path / "hello", timers=answer)
     assert yaml.safe_load((project / ".copier-answers.yml").read_text())["timers"] is False
+
+
+def test_a_canister_with_the_name_of_a_crate_of_pocketics_is_not_tested_on_it(template: Path, tmp_path: Path) -> None:
+    assert '"time", the canister\'s name, is a crate' in refused(
+        template, tmp_path, canister_name="time", pocket_ic=True
+    )
+    assert (copy(template, tmp_path / "hello", canister_name="time") / "src/time").is_dir()
 
 
 def test_an_answer_that_no_question_asks_for_fails(template: Path, tmp_path: Path) -> None:

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import yaml
 from conftest import FILES, Generate
+from projects import OPTIONAL, OPTIONAL_FILES, YES_NO
 
 CHOICES = [
     dict(zip(("timers", "shrink", "gzip"), values, strict=True))
     for values in itertools.product([True, False], repeat=3)
 ]
-OPTIONAL = {"icp_cli": "icp.yaml", "github_actions": ".github/workflows/ci.yml"}
-ALWAYS = FILES - set(OPTIONAL.values())
+ALWAYS = FILES - set(OPTIONAL_FILES)
 
 
 def files(project: Path) -> set[str]:
@@ -75,21 +75,19 @@ def test_each_choice_reaches_the_files_that_it_concerns_and_no_other(
     assert ("ticks" in (project / "src/hello_backend/hello_backend.did").read_text()) == answers["timers"]
 
 
-@pytest.mark.parametrize("icp_cli", [True, False])
-@pytest.mark.parametrize("github_actions", [True, False])
-def test_a_file_for_a_tool_is_there_when_the_tool_is_used(
-    generate: Generate, icp_cli: bool, github_actions: bool
-) -> None:
-    project = generate(icp_cli=icp_cli, github_actions=github_actions)
-    optional = {
-        file for question, file in OPTIONAL.items() if {"icp_cli": icp_cli, "github_actions": github_actions}[question]
-    }
-    assert files(project) == ALWAYS | optional
-    assert ("icp deploy" in (project / "README.md").read_text()) == icp_cli
+@pytest.mark.parametrize("answers", list(itertools.product([True, False], repeat=len(OPTIONAL))), ids=str)
+def test_a_file_for_a_tool_is_there_when_the_tool_is_used(generate: Generate, answers: tuple[bool, ...]) -> None:
+    used = dict(zip(OPTIONAL, answers, strict=True))
+    project = generate(**used)
+    assert files(project) == ALWAYS.union(*(OPTIONAL[question] for question, answer in used.items() if answer))
+    readme = (project / "README.md").read_text()
+    assert ("icp deploy" in readme, "PocketIC" in readme) == (used["icp_cli"], used["pocket_ic"])
+    for name in ("Cargo.toml", "Cargo.lock", "src/hello_backend/Cargo.toml"):
+        assert ("pocket-ic" in (project / name).read_text()) == used["pocket_ic"], name
 
 
 def test_no_file_ends_in_a_blank_line_or_has_trailing_blanks(generate: Generate) -> None:
-    for answers in ({}, {"timers": False, "shrink": False, "gzip": False, "icp_cli": False}):
+    for answers in ({}, dict.fromkeys(YES_NO, True), dict.fromkeys(YES_NO, False)):
         project = generate(**answers)
         for name in files(project) - {".copier-answers.yml"}:
             text = (project / name).read_text()

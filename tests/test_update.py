@@ -14,8 +14,10 @@ from projects import (
     NEWEST,
     NEXT,
     OPTIONAL,
+    OPTIONAL_FILES,
     OTHER_ANSWERS,
     UPDATES,
+    YES_NO,
     add,
     commands,
     commit,
@@ -107,11 +109,10 @@ def test_what_the_owner_deleted_stays_deleted(start: Generate) -> None:
 def test_an_untouched_project_with_every_answer_changed_is_a_fresh_copy(
     start: Generate, fresh: Generate, before: bool
 ) -> None:
-    questions = ("timers", "shrink", "gzip", "icp_cli", "github_actions")
-    answers = [dict.fromkeys(questions, answer) for answer in (before, not before)]
+    answers = [dict.fromkeys(YES_NO, answer) for answer in (before, not before)]
     project = start(NEWEST, **answers[0])
     if before:
-        for file in OPTIONAL.values():
+        for file in OPTIONAL_FILES:
             (project / file).unlink()
         commit(project)
     update(project, **answers[1])
@@ -119,22 +120,34 @@ def test_an_untouched_project_with_every_answer_changed_is_a_fresh_copy(
 
 
 def test_an_answer_that_would_delete_a_file_is_refused(start: Generate) -> None:
-    project = start(NEWEST)
-    for question, file in OPTIONAL.items():
+    project = start(NEWEST, **dict.fromkeys(OPTIONAL, True))
+    for question, (file,) in OPTIONAL.items():
         with pytest.raises(ValueError, match=f"{file} would be deleted.* git rm {file}"):
             update(project, **{question: False})
     assert git(project, "status", "--porcelain") == ""
 
 
+def test_a_test_of_the_owners_own_with_the_name_of_the_templates_stands_in_no_updates_way(start: Generate) -> None:
+    file = "src/hello_backend/tests/pocket_ic.rs"
+    for version in (NEWEST, *(f"v{version}" for version in RELEASES)):
+        project = start(version)
+        (project / file).parent.mkdir(parents=True)
+        (project / file).write_text("// mine\n")
+        commit(project)
+        update(project, NEXT)
+        assert (project / file).read_text() == "// mine\n"
+        shutil.rmtree(project)
+
+
 def test_a_file_that_the_owner_made_first_is_kept_beside_the_templates(start: Generate) -> None:
     project = start(NEWEST, **dict.fromkeys(OPTIONAL, False))
-    for file in OPTIONAL.values():
+    for file in OPTIONAL_FILES:
         (project / file).parent.mkdir(parents=True, exist_ok=True)
         (project / file).write_text("# mine\n")
     commit(project)
     update(project, **dict.fromkeys(OPTIONAL, True))
-    assert conflicts(project) == set(OPTIONAL.values())
-    assert all("# mine\n" in (project / file).read_text() for file in OPTIONAL.values())
+    assert conflicts(project) == set(OPTIONAL_FILES)
+    assert all("# mine\n" in (project / file).read_text() for file in OPTIONAL_FILES)
 
 
 def test_an_update_cannot_rename_the_canister(start: Generate) -> None:

@@ -33,7 +33,7 @@ from bench_report import CARGO, OURS, chart, page
 from canister import Canister, CanisterError
 from hello import say
 from render import render
-from workspace import BUILD, ROOT, TEMPLATE, nightly, search_path
+from workspace import BUILD, ROOT, nightly, search_path
 
 FIGURES, PAGE, CHART = (ROOT / f"docs/benchmark.{kind}" for kind in ("json", "md", "svg"))
 FOLDER = BUILD / "bench"
@@ -95,16 +95,18 @@ class Meter(Canister):
 
 def sources() -> dict[str, object]:
     """What the figures are of: the template's release profile and what build.sh adds to it, its pins by name, and a hash
-    of the code and its lock."""
-    manifest = (TEMPLATE / "Cargo.toml.jinja").read_text()
-    crate = TEMPLATE / "src/{{ canister_name }}"
-    files = (TEMPLATE / "Cargo.lock.jinja", crate / "Cargo.toml.jinja", crate / "src/lib.rs.jinja")
-    return {
-        "profile": _PROFILE.search(manifest)[0],
-        "options": _OPTIONS.search((TEMPLATE / "build.sh").read_text())[1],
-        "pins": {"nightly": nightly(), **dict(re.findall(r'^([\w-]+) = "=(.+)"$', manifest, re.MULTILINE))},
-        "sha256": sha256(b"".join(file.read_bytes() for file in files)).hexdigest(),
-    }
+    of the code and its lock, all as in a project with the default answers."""
+    with TemporaryDirectory() as folder:
+        project = render(Path(folder) / "hello")
+        manifest = (project / "Cargo.toml").read_text()
+        crate = project / "src/hello_backend"
+        files = (project / "Cargo.lock", crate / "Cargo.toml", crate / "src/lib.rs")
+        return {
+            "profile": _PROFILE.search(manifest)[0],
+            "options": _OPTIONS.search((project / "build.sh").read_text())[1],
+            "pins": {"nightly": nightly(), **dict(re.findall(r'^([\w-]+) = "=(.+)"$', manifest, re.MULTILINE))},
+            "sha256": sha256(b"".join(file.read_bytes() for file in files)).hexdigest(),
+        }
 
 
 def tool_versions() -> dict[str, str]:

@@ -1,10 +1,11 @@
 """Write the template's Cargo.lock from the pins in its Cargo.toml.
 
-Cargo itself resolves a rendered project, once with timers and once without. It starts from the present lock, so that
-only what a moved pin demands changes.
+Cargo itself resolves a rendered project for each combination of the answers that add a crate. It starts from the present
+lock, so that only what a moved pin demands changes.
 """
 
 import tempfile
+from itertools import product
 from pathlib import Path
 
 from render import render
@@ -12,27 +13,55 @@ from workspace import TEMPLATE, cargo
 
 LOCK = TEMPLATE / "Cargo.lock.jinja"
 CANISTER = "hello_backend"
+QUESTIONS = ("timers", "pocket_ic")
+"""Those whose answers add a crate."""
 SEPARATOR = "\n\n"
 
+Answers = tuple[bool, ...]
+"""To QUESTIONS, in their order."""
 
-def resolve(timers: bool) -> list[str]:
+
+def resolve(answers: Answers) -> list[str]:
     """Cargo.lock of a project with these answers: its head, then one text for each package in Cargo's order."""
     with tempfile.TemporaryDirectory() as folder:
-        project = render(Path(folder) / "hello", canister_name=CANISTER, timers=timers)
+        project = render(Path(folder) / "hello", canister_name=CANISTER, **dict(zip(QUESTIONS, answers, strict=True)))
         cargo("metadata", "--format-version=1", cwd=project)
         return (project / "Cargo.lock").read_text().strip().split(SEPARATOR)
 
 
-def merge(with_timers: list[str], without: list[str]) -> str:
-    """The text of `Cargo.lock.jinja` for two locks as `resolve` gives them."""
+def condition(wanted: set[Answers]) -> str:
+    """What Jinja is to test for these answers and no others, such as `timers and not pocket_ic`; empty for all."""
+    terms, covered = [], set()
+    for term in sorted(
+        product((None, True, False), repeat=len(QUESTIONS)), key=lambda term: len(term) - term.count(None)
+    ):
+        met = {answers for answers in product((True, False), repeat=len(QUESTIONS)) if meets(answers, term)}
+        if met <= wanted and not met <= covered:
+            terms.append(term)
+            covered |= met
+    return " or ".join(" and ".join(literals(term)) for term in terms)
+
+
+def meets(answers: Answers, term: tuple[bool | None, ...]) -> bool:
+    """Whether the answers are those of a term, in which None stands for either."""
+    return all(wanted in (None, answer) for answer, wanted in zip(answers, term, strict=True))
+
+
+def literals(term: tuple[bool | None, ...]) -> list[str]:
+    """A term's answers in Jinja's words."""
+    pairs = zip(QUESTIONS, term, strict=True)
+    return [name if wanted else f"not {name}" for name, wanted in pairs if wanted is not None]
+
+
+def merge(locks: dict[Answers, list[str]]) -> str:
+    """The text of `Cargo.lock.jinja` for the lock of each combination of answers, as `resolve` gives it."""
 
     def choose(package: str) -> str:
-        if package in with_timers and package in without:
-            return package
-        return f"{{% {'if' if package in with_timers else 'if not'} timers %}}\n{package}\n\n{{% endif %}}"
+        test = condition({answers for answers, packages in locks.items() if package in packages})
+        return f"{{% if {test} %}}\n{package}\n\n{{% endif %}}" if test else package
 
-    (head, *packages), (_, *others) = with_timers, without
-    union = sorted({*packages, *others})
+    head = next(iter(locks.values()))[0]
+    union = sorted({package for _, *packages in locks.values() for package in packages})
     body = SEPARATOR.join(map(choose, union)).replace("{% endif %}\n\n", "{% endif %}\n")
     body = body.replace(f'name = "{CANISTER}"', 'name = "{{ canister_name }}"')
     return (
@@ -44,7 +73,7 @@ def merge(with_timers: list[str], without: list[str]) -> str:
 
 def main() -> None:
     """Write the template of the lock."""
-    LOCK.write_text(merge(resolve(True), resolve(False)))
+    LOCK.write_text(merge({answers: resolve(answers) for answers in product((True, False), repeat=len(QUESTIONS))}))
 
 
 if __name__ == "__main__":
