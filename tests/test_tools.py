@@ -11,6 +11,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+import yaml
 from canister import Canister, Trapped
 from conftest import Generate
 from projects import git
@@ -110,6 +111,27 @@ def test_what_icp_builds_answers(
     wasm = check(folder, artifact, tmp_path, gzip_, timers)
     assert not gzip_ or artifact.read_bytes()[4:8] == bytes(4), "gzip wrote a time"
     assert bool(A_FUNCTION.search(wasm)) == (not shrink)
+
+
+@each_combination
+def test_icp_reads_what_is_generated(generate: Generate, shrink: bool, gzip_: bool, timers: bool) -> None:
+    folder = generate(shrink=shrink, gzip=gzip_, timers=timers)
+    shown = run(folder, "icp", "project", "show")
+    (canister,) = yaml.safe_load((folder / "icp.yaml").read_text())["canisters"]
+    for command in canister["build"]["steps"][0]["commands"]:
+        assert f"- {command}\n" in shown
+    assert "      wasm_memory_limit: 6 GiB\n" in shown
+
+
+@pytest.mark.parametrize(
+    ("limit", "shown"),
+    [("0", "0"), ("5 GiB", "5 GiB"), ("512 mb", "512 mb"), ("1 TiB", str(2**40)), ("7000000 B", "7000000")],
+)
+def test_icp_takes_any_memory_limit_that_dfx_takes(generate: Generate, limit: str, shown: str) -> None:
+    folder = generate(wasm_memory_limit=limit)
+    assert f"      wasm_memory_limit: {shown}\n" in run(folder, "icp", "project", "show")
+    (folder / "icp.yaml").write_text((folder / "icp.yaml").read_text().replace(f": {shown}\n", ": 1 TiB\n"))
+    assert subprocess.run(["icp", "project", "show"], cwd=folder, capture_output=True, check=False).returncode != 0
 
 
 def test_without_shrink_the_functions_keep_their_names(module: Generate, project: Generate, tmp_path: Path) -> None:
