@@ -34,6 +34,8 @@ FILES = {
     "src/hello_backend/src/lib.rs",
 }
 """What is generated with the default answers for a folder `hello`."""
+BESIDE = {"test_pocket_ic.py", "test_readme.py", "test_site.py", "test_workflow.py"}
+"""Those that build as well, at the same time as the others and so in a target folder of their own."""
 Generate = Callable[..., Path]
 
 
@@ -44,11 +46,17 @@ def pytest_report_header() -> str:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give the tests that build canisters one worker: they share a target folder and what the fixtures built."""
+    """Give the tests that build canisters two workers: each has a target folder, and what the fixtures built there."""
     for item in items:
         builds = item.path.name != "test_runtime.py" or "module" in item.fixturenames
         if item.get_closest_marker("rust") and builds:
-            item.add_marker(pytest.mark.xdist_group("rust"))
+            item.add_marker(pytest.mark.xdist_group("beside" if item.path.name in BESIDE else "rust"))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    global target_dir
+    target_dir = TARGET_DIR / "beside" if item.path.name in BESIDE else TARGET_DIR
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -165,10 +173,14 @@ def project(snapshot: Path, tmp_path_factory: pytest.TempPathFactory) -> Generat
     return project
 
 
+target_dir = TARGET_DIR
+"""Where the projects of the test that is running are built."""
+
+
 def share_target(folder: Path) -> None:
-    """Make the project in `folder` build into the target folder that all tests share."""
-    TARGET_DIR.mkdir(exist_ok=True)
-    (folder / "target").symlink_to(TARGET_DIR)
+    """Make the project in `folder` build into a target folder that the tests share."""
+    target_dir.mkdir(parents=True, exist_ok=True)
+    (folder / "target").symlink_to(target_dir)
 
 
 def build(folder: Path, *args: str, **environment: str) -> subprocess.CompletedProcess[str]:
