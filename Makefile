@@ -1,6 +1,7 @@
 # make hello   generate a project, build it for wasm64, run it and print its answer
 # make test    all tests; make test-fast  those that need no Rust
 # make bench   measure size, instructions and time, and write docs/benchmark.* (some ten minutes; half an hour the first time)
+# make picture draw the README's picture anew, from a real run
 # make lock    render the template's Cargo.lock anew after a pin in template/Cargo.toml.jinja moved
 # make format  format this repository's Python; make requirements  lock the packages of pyproject.toml
 
@@ -10,7 +11,7 @@ PYTEST = .venv/bin/python -m pytest
 
 export NAME PYTHON
 
-.PHONY: hello test test-fast bench lock format requirements
+.PHONY: hello test test-fast bench picture lock format requirements
 
 hello:
 	@tools/setup.sh python rust
@@ -27,6 +28,10 @@ test-fast:
 bench:
 	@tools/setup.sh
 	@.venv/bin/python tools/bench.py
+
+picture:
+	@tools/setup.sh python rust
+	@.venv/bin/python tools/picture.py
 
 lock:
 	@tools/setup.sh python rust

@@ -1,4 +1,4 @@
-"""The README says what is so."""
+"""The documents say what is so; tests/test_readme.py is about the README."""
 
 import re
 import shlex
@@ -8,7 +8,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from conftest import FILES, QUESTIONS, ROOT, Generate
+from conftest import FILES, ROOT, Generate
 
 README = (ROOT / "README.md").read_text()
 
@@ -18,22 +18,6 @@ def table(heading: str, document: str = README) -> list[list[str]]:
     lines = document.split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0].splitlines()
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
     return rows[2:]
-
-
-def test_the_table_of_questions_is_copier_yml() -> None:
-    rows = {name.strip("`"): default.strip("`") for name, default, _ in table("The questions")}
-    assert list(rows) == list(QUESTIONS)
-    for name, question in QUESTIONS.items():
-        if question["type"] == "bool":
-            assert rows[name] == ("yes" if question["default"] else "no")
-    assert rows["wasm_memory_limit"] == QUESTIONS["wasm_memory_limit"]["default"]
-
-
-def test_the_table_of_files_is_what_is_generated() -> None:
-    named = {name for cell, _ in table("What you get") for name in re.findall(r"`([^`]+)`", cell)}
-    folder = "src/hello_backend/"
-    generated = {file if not file.startswith(folder) else folder for file in FILES}
-    assert named == generated
 
 
 def test_every_generated_file_has_one_owner() -> None:
