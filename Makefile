@@ -1,7 +1,8 @@
 # make hello   generate a project, build it for wasm64, run it and print its answer
 # make test    all tests; make test-fast  those that need no Rust
-# make bench   measure size, instructions and time, and write docs/benchmark.* (some ten minutes; half an hour the first time)
+# make bench   measure size, instructions and time, and write docs/reference/benchmark.* (some ten minutes; half an hour the first time)
 # make picture draw the README's picture anew, from a real run
+# make docs    write the reference pages anew, and the site to build/docs
 # make lock    render the template's Cargo.lock anew after a pin in template/Cargo.toml.jinja moved
 # make format  format this repository's Python; make requirements  lock the packages of pyproject.toml
 
@@ -11,7 +12,7 @@ PYTEST = .venv/bin/python -m pytest
 
 export NAME PYTHON
 
-.PHONY: hello test test-fast bench picture lock format requirements
+.PHONY: hello test test-fast bench docs picture lock format requirements
 
 hello:
 	@tools/setup.sh python rust
@@ -32,6 +33,11 @@ bench:
 picture:
 	@tools/setup.sh python rust
 	@.venv/bin/python tools/picture.py
+
+docs:
+	@tools/setup.sh python
+	@.venv/bin/python tools/reference.py
+	@.venv/bin/sphinx-build -n -W --keep-going -q -b html -d build/doctrees docs build/docs
 
 lock:
 	@tools/setup.sh python rust

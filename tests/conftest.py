@@ -34,7 +34,9 @@ FILES = {
     "src/hello_backend/src/lib.rs",
 }
 """What is generated with the default answers for a folder `hello`."""
-BESIDE = {"test_pocket_ic.py", "test_readme.py", "test_site.py", "test_workflow.py"}
+BESIDE = {
+    f"test_{name}.py" for name in ("add_a_canister", "pocket_ic", "readme", "site", "tutorial", "wasm32", "workflow")
+}
 """Those that build as well, at the same time as the others and so in a target folder of their own."""
 Generate = Callable[..., Path]
 

@@ -3,7 +3,6 @@
 import os
 import re
 import subprocess
-import textwrap
 from pathlib import Path
 
 import copier
@@ -25,7 +24,6 @@ OPTIONAL = {
 }
 """The files of an answer: an update does not delete them."""
 OPTIONAL_FILES = [file for files in OPTIONAL.values() for file in files]
-UPDATES = ROOT / "docs/updates.md"
 LIB = "src/hello_backend/src/lib.rs"
 MARKER = re.compile(rb"^(<<<<<<< before|>>>>>>> after) updating$", re.MULTILINE)
 NEWEST, NEXT = "v9999.0.0", "v9999.1.0"
@@ -272,18 +270,6 @@ def write_code(project: Path) -> None:
     replace(project / "dfx.json", "\n    }\n  }\n", SECOND_CANISTER)
     cargo("metadata", "--format-version=1", cwd=project)
     commit(project)
-
-
-def commands(document: Path, text: str) -> str:
-    """The indented block of a Markdown document that has `text`: commands for a shell."""
-    blocks = re.findall(r"(?:^    .*\n)+", document.read_text(), re.MULTILINE)
-    (block,) = [block for block in blocks if text in block]
-    return textwrap.dedent(block)
-
-
-def fenced(document: str, language: str) -> list[str]:
-    """The fenced blocks of a Markdown text that are in a language, in order."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", document, re.MULTILINE | re.DOTALL)
 
 
 def run(script: str, folder: Path, **environment: str) -> str:

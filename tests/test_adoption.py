@@ -1,4 +1,4 @@
-"""docs/adopt.md: a project that dfx laid out for wasm32 becomes one of this template, and its code stays."""
+"""docs/how-to/adopt.md: a project that dfx laid out for wasm32 becomes one of this template, and its code stays."""
 
 import json
 import os
@@ -12,9 +12,10 @@ import pytest
 import yaml
 from canister import Canister
 from conftest import ROOT, build, copy, share_target
-from projects import commit, fenced, git, replace, run
+from documents import HOW_TO, fenced, script
+from projects import commit, git, replace, run
 
-RECIPE = (ROOT / "docs/adopt.md").read_text()
+RECIPE = HOW_TO / "adopt.md"
 OLD = ROOT / "tests/wasm32_project"
 HELLO, LEDGER = "hello_backend", "ledger_backend"
 ANONYMOUS, OTHER = '(principal "2vxsx-fae")', 'principal "aaaaa-aa"'
@@ -38,17 +39,13 @@ IN_NEWER = {
 
 def section(heading: str) -> str:
     """The recipe's text below a heading."""
-    return RECIPE.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
+    return RECIPE.read_text().split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
 
 
 def follow(heading: str, project: Path, template: Path | None = None) -> str:
     """Run the commands below a heading as they stand, for the template at a path, and return what they print."""
-    text = re.sub(r"^```.*?^```$", "", section(heading), flags=re.MULTILINE | re.DOTALL)
-    script = "\n".join(line[4:] for line in text.splitlines() if line.startswith("    "))
-    assert script
-    script = script.replace("rustup toolchain install\n", "")  # What setup.sh has done.
-    script = re.sub(r"\bTEMPLATE\b", f"'{template}'", script)
-    return run(script, project, PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    commands = re.sub(r"\bTEMPLATE\b", f"'{template}'", script(RECIPE, heading))
+    return run(commands, project, PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
 
 
 # The recipe, done by hand

@@ -1,4 +1,4 @@
-"""docs/more-than-4-gib.md: its lines, added to a generated project, use a heap that 32 bits cannot address."""
+"""docs/how-to/more-than-4-gib.md: its lines, added to a generated project, use a heap that 32 bits cannot address."""
 
 import json
 import re
@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 import yaml
 from canister import Canister, Trapped, parse_size
-from conftest import ROOT, Generate, build, copy, share_target
-from projects import fenced, replace
+from conftest import Generate, build, copy, share_target
+from documents import HOW_TO, fenced
+from projects import replace
 
 pytestmark = pytest.mark.rust
 
-HOW_TO = (ROOT / "docs/more-than-4-gib.md").read_text()
+RECIPE = HOW_TO / "more-than-4-gib.md"
 MIB = 1 << 20
 GIB = 1 << 30
 
@@ -24,11 +25,11 @@ def project(snapshot: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     project = copy(snapshot, tmp_path_factory.mktemp("large") / "hello")
     share_target(project)
     source = project / "src/hello_backend"
-    blocks, declaration = fenced(HOW_TO, "rust")
+    blocks, declaration = fenced(RECIPE, "rust")
     (source / "src/blocks.rs").write_text(blocks)
     first_line, rest = (source / "src/lib.rs").read_text().split("\n", 1)
     (source / "src/lib.rs").write_text(f"{first_line}\n\n{declaration}{rest}")
-    replace(source / "hello_backend.did", "  greet :", f"{fenced(HOW_TO, 'candid')[0]}  greet :")
+    replace(source / "hello_backend.did", "  greet :", f"{fenced(RECIPE, 'candid')[0]}  greet :")
     return project
 
 
@@ -136,7 +137,7 @@ def test_an_upgrade_drops_the_heap(wasm64: Path, granted: int) -> None:
 
 
 def test_the_low_memory_hook_stops_new_blocks_before_the_limit_does(wasm64: Path, granted: int) -> None:
-    threshold = re.findall(r'wasm_memory_threshold"?: "?(.*iB)', HOW_TO)
+    threshold = re.findall(r'wasm_memory_threshold"?: "?(.*iB)', RECIPE.read_text())
     assert len(set(threshold)) == 1 < len(threshold)  # As dfx.json says it, and icp.yaml.
     canister = Canister.install(wasm64, wasm_memory_limit=granted, wasm_memory_threshold=threshold[0])
     last = [take(canister, 1024) for _ in range(5)][-1]

@@ -1,4 +1,4 @@
-"""The recipes of docs/updates.md for another name: what they rename, and that nothing else changes."""
+"""The recipes of docs/how-to for another name: what they rename, and that nothing else changes."""
 
 import json
 import sys
@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 from conftest import Generate
-from projects import LIB, NEWEST, PROFILE, UPDATES, commands, commit, conflicts, files, replace, run, update, write_code
+from documents import HOW_TO, commands
+from projects import LIB, NEWEST, PROFILE, commit, conflicts, files, replace, run, update, write_code
 from workspace import cargo
 
 
 def rename(project: Path) -> None:
     """Run the recipe as it stands in the document: hello_backend becomes greeter."""
-    run(commands(UPDATES, "git mv"), project, CARGO_NET_OFFLINE="true")
+    run(commands(HOW_TO / "rename.md", "git mv"), project, CARGO_NET_OFFLINE="true")
 
 
 @pytest.mark.rust
@@ -48,7 +49,7 @@ def test_a_renamed_canister_keeps_its_owners_code_and_can_be_updated(start: Gene
 
 def test_a_project_gets_another_name_by_an_update(start: Generate, fresh: Generate) -> None:
     project = start(NEWEST)
-    (command,) = [line for line in commands(UPDATES, "project_name=").splitlines() if "project_name=" in line]
+    command = commands(HOW_TO / "change-an-answer.md", "project_name=")
     copier = Path(sys.executable).with_name("copier")
     run(command.replace("copier", str(copier), 1), project)
     assert files(project) == files(fresh(NEWEST, project_name="goodbye", canister_name="hello_backend"))

@@ -6,14 +6,14 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Generate, copy
+from conftest import Generate, copy
+from documents import HOW_TO, blocks
 from projects import commit, run
 from workspace import TARGET_DIR, rustup_home
 
 pytestmark = pytest.mark.rust
 
 WASM = "target/wasm64-unknown-unknown/release/hello_backend.wasm"
-HOW_TO = (ROOT / "docs/verify-a-module.md").read_text()
 CARGO_HOME = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo"))
 SOMEBODY_ELSES = TARGET_DIR.resolve() / "somebody else's"
 CALLERS = {
@@ -79,10 +79,9 @@ def test_two_builders_make_the_same_module(module: Generate, elsewhere: Path) ->
 def test_two_builders_with_icp_see_the_same_hash(
     project: Generate, elsewhere: Path, somebody: dict[str, str], tmp_path: Path
 ) -> None:
-    """By the commands of docs/verify-a-module.md, the first of which prints nothing, before the build and after it."""
-    section = HOW_TO.split("\n## Build it again\n", 1)[1].split("With dfx", 1)[0]
-    script = "".join(re.findall(r"^    (.*\n)", section, re.MULTILINE))
-    script = script.replace("rustup toolchain install\n", "")  # What setup.sh has done.
+    """By the commands of docs/how-to/verify-a-module.md, the first of which prints nothing, before the build and after it."""
+    with_icp, _with_dfx = blocks(HOW_TO / "verify-a-module.md", "Build it again")
+    script = with_icp.text.replace("rustup toolchain install\n", "")  # What setup.sh has done.
     assert script.startswith("git status --short\n")
     script += "git status --short\n"
     mine = {name: str(tmp_path / name) for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME")}

@@ -8,6 +8,7 @@ from pathlib import Path
 import copier
 import pytest
 from conftest import FILES, RELEASES, ROOT, Generate
+from documents import HOW_TO, commands
 from projects import (
     EDITS,
     LIB,
@@ -16,10 +17,8 @@ from projects import (
     OPTIONAL,
     OPTIONAL_FILES,
     OTHER_ANSWERS,
-    UPDATES,
     YES_NO,
     add,
-    commands,
     commit,
     conflicts,
     files,
@@ -222,7 +221,7 @@ def test_a_project_in_a_folder_of_a_larger_repository_is_updated_and_taken_back_
     assert not git(tmp_path / "all", "diff", "--name-only", "--diff-filter=U")
     (tmp_path / "all/README.md").write_text("All my projects, and what is not committed.\n")
     (project / "new.txt").touch()
-    (go_back,) = [line for line in commands(UPDATES, "git restore").splitlines() if "git restore" in line]
+    (go_back,) = [line for line in commands(HOW_TO / "update.md", "git restore").splitlines() if "git restore" in line]
     run(go_back.replace("clean -d -i", "clean -d --force"), project)
     assert git(tmp_path / "all", "status", "--porcelain") == " M README.md\n"
 

@@ -1,11 +1,11 @@
-"""Measure the hello canister that the template makes, and write docs/benchmark.json, .md and .svg.
+"""Measure the hello canister that the template makes, and write docs/reference/benchmark.json, .md and .svg.
 
 Modules are built with the template's release profile, cargo's default and others, for wasm64 and wasm32, with timers
 and without. Sizes are bytes; instructions are wasmtime's fuel, counted by `canister.py`. Times
 are measured too, and kept only as ratios of times of the same run.
 
     python tools/bench.py            measure, then write all three files
-    python tools/bench.py --render   write the page and the chart from docs/benchmark.json
+    python tools/bench.py --render   write the page and the chart from docs/reference/benchmark.json
 """
 
 import argparse
@@ -35,7 +35,7 @@ from hello import say
 from render import render
 from workspace import BUILD, ROOT, nightly, search_path
 
-FIGURES, PAGE, CHART = (ROOT / f"docs/benchmark.{kind}" for kind in ("json", "md", "svg"))
+FIGURES, PAGE, CHART = (ROOT / f"docs/reference/benchmark.{kind}" for kind in ("json", "md", "svg"))
 FOLDER = BUILD / "bench"
 WASM64, WASM32 = "wasm64-unknown-unknown", "wasm32-unknown-unknown"
 CANISTER = "hello_backend"
@@ -287,7 +287,7 @@ def copier(*args: object) -> None:
 
 
 def measure_all() -> dict[str, object]:
-    """The figures, as docs/benchmark.json has them."""
+    """The figures, as docs/reference/benchmark.json has them."""
     identity = {f"GIT_{who}_{key}": "owner@example.org" for who in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")}
     os.environ |= identity | {"GIT_CONFIG_GLOBAL": os.devnull, "PATH": search_path()}
     FOLDER.mkdir(parents=True, exist_ok=True)
@@ -307,7 +307,7 @@ def main() -> None:
     parser.add_argument(
         "--render",
         action="store_true",
-        help="measure nothing: write the page and the chart anew from docs/benchmark.json, after a change of their text or layout",
+        help="measure nothing: write the page and the chart anew from docs/reference/benchmark.json, after a change of their text or layout",
     )
     try:
         figures = json.loads(FIGURES.read_text()) if parser.parse_args().render else measure_all()

@@ -63,7 +63,7 @@ def points(figures: dict) -> dict[str, dict[str, float]]:
 
 
 def page(figures: dict) -> str:
-    """docs/benchmark.md."""
+    """docs/reference/benchmark.md."""
     pins = {name: figures["template"]["pins"][name] for name in ("ic-cdk", "ic-cdk-timers", "candid")}
     versions = ", ".join(f"{name} {version}" for name, version in (pins | figures["versions"]).items())
     builds = [[row["profile"], row["target"], f"{row['cold']:.1f}", f"{row['warm']:.2f}"] for row in figures["builds"]]
@@ -80,9 +80,13 @@ source under cargo's default release profile without `shrink`:
 
 The release profile of the template, and what build.sh adds to it for the standard library:
 
-{_indented(figures["template"]["profile"])}
+```toml
+{figures["template"]["profile"].rstrip()}
+```
 
-{_indented(figures["template"]["options"])}
+```text
+{figures["template"]["options"]}
+```
 
 ## What wasm64 costs
 
@@ -124,7 +128,7 @@ a version with one line more {figures["copier"]["update"]:.1f} times: medians of
 
     make bench
 
-writes this page, the chart and `docs/benchmark.json` anew; `.venv/bin/python tools/bench.py --render` writes the page and the chart
+writes this page, the chart and `docs/reference/benchmark.json` anew; `.venv/bin/python tools/bench.py --render` writes the page and the chart
 from the figures that are there. These are of {figures["date"]}:
 {versions}.
 
@@ -199,15 +203,11 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *lines))
 
 
-def _indented(text: str) -> str:
-    return "\n".join(f"    {line}".rstrip() for line in text.splitlines())
-
-
 # The chart
 
 
 def chart(figures: dict) -> str:
-    """docs/benchmark.svg: size against instructions, with the goal as a box, and below it the gzipped size."""
+    """docs/reference/benchmark.svg: size against instructions, with the goal as a box, and below it the gzipped size."""
     named = points(figures)
     bars = 0.6 + 0.25 * len(named)
     with style.context(["default", {"svg.fonttype": "path", "svg.hashsalt": "benchmark"}]):
