@@ -23,7 +23,7 @@ test:
 	$(PYTEST) -n 2 --dist loadgroup
 
 test-fast:
-	@tools/setup.sh python
+	@tools/setup.sh python go
 	$(PYTEST) -n 3 --dist worksteal -m "not rust"
 
 bench:

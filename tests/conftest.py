@@ -21,6 +21,7 @@ RELEASES: dict[str, str] = yaml.safe_load((ROOT / "tests/releases.yml").read_tex
 FILES = {
     ".copier-answers.yml",
     ".github/workflows/ci.yml",
+    ".github/workflows/template.yml",
     ".gitignore",
     "Cargo.lock",
     "Cargo.toml",

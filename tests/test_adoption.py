@@ -64,9 +64,8 @@ def put_back(project: Path) -> None:
     icp.write_text(icp.read_text() + entry.replace(HELLO, LEDGER))
     members = re.search(r"`(members = \[.*?\])`", section("Put back what is yours")).group(1)
     replace(project / "Cargo.toml", f'members = ["src/{HELLO}"]', members)
-    step = re.search(r"`(- run: .*?)`", section("Put back what is yours")).group(1)
-    workflow = project / ".github/workflows/ci.yml"
-    workflow.write_text(f"{workflow.read_text()}      {step}\n")
+    first, second = re.findall(r"`(bash build\.sh .*?)`", section("Put back what is yours"))
+    replace(project / ".github/workflows/ci.yml", f"          {first}\n", f"          {first}\n          {second}\n")
     dependencies, for_tests = fenced(RECIPE, "toml")[0].split("\n\n")
     for name in (HELLO, LEDGER):
         manifest = project / f"src/{name}/Cargo.toml"
@@ -156,11 +155,12 @@ def test_the_template_goes_over_the_project_and_leaves_its_code(covered: Path) -
     assert {line[3:] for line in status if line.startswith("?? ")} == {
         ".copier-answers.yml",
         ".github/workflows/ci.yml",
+        ".github/workflows/template.yml",
         "build.sh",
         "icp.yaml",
         "rust-toolchain.toml",
     }
-    assert len(status) == 9
+    assert len(status) == 10
 
 
 def test_the_owners_code_differs_only_where_the_recipe_says(adopted: Path) -> None:
@@ -183,9 +183,8 @@ def test_each_canister_is_built_for_wasm64_by_dfx_icp_cli_and_the_workflow(
     assert dfx["canisters"] == {HELLO: entry, LEDGER: named(LEDGER, entry) | {"dependencies": [HELLO]}}
     assert icp["canisters"] == [new_entry, named(LEDGER, new_entry)]
     workflow = yaml.safe_load((adopted / ".github/workflows/ci.yml").read_text())
-    assert [step["run"] for step in workflow["jobs"]["canister"]["steps"][-2:]] == [
-        f"bash build.sh {name}" for name in (HELLO, LEDGER)
-    ]
+    (build,) = [step for step in workflow["jobs"]["canister"]["steps"] if step.get("name") == "Build"]
+    assert build["run"].splitlines() == [f"bash build.sh {name}" for name in (HELLO, LEDGER)]
 
 
 def named(name: str, entry: dict[str, object]) -> dict[str, object]:

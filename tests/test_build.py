@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 import workspace
-import yaml
 from conftest import ROOT, Generate, build, copy, share_target
 
 
@@ -29,32 +28,6 @@ def test_shellcheck_has_nothing_to_say() -> None:
     scripts = ["template/build.sh", "tools/setup.sh", ".ci/run"]
     result = run([shellcheck, *scripts], ROOT)
     assert result.returncode == 0, result.stdout
-
-
-@pytest.mark.rust
-@pytest.mark.parametrize("timers", [True, False])
-def test_every_step_of_the_projects_own_workflow_passes(project: Generate, timers: bool) -> None:
-    folder = project(timers=timers)
-    steps = workflow_steps(folder)
-    assert list(steps) == [
-        "No conflict left by an update",
-        "Install the pinned nightly",
-        "Formatting",
-        "Lints on the host",
-        "Lints for wasm64",
-        "Tests",
-        "Build",
-    ]
-    assert steps.pop("Install the pinned nightly") == "rustup toolchain install"  # What setup.sh has done.
-    for name, command in steps.items():
-        result = run(["bash", "-e", "-c", command], folder)
-        assert result.returncode == 0, f"{name}\n{result.stdout}{result.stderr}"
-
-
-def workflow_steps(folder: Path) -> dict[str, str]:
-    """The `run` of each named step of the generated workflow."""
-    workflow = yaml.safe_load((folder / ".github/workflows/ci.yml").read_text())
-    return {step["name"]: step["run"] for step in workflow["jobs"]["canister"]["steps"] if "run" in step}
 
 
 @pytest.mark.rust

@@ -1,4 +1,4 @@
-"""What Copier says after a copy and after an update, and what the generated workflow says of a forgotten conflict."""
+"""What Copier says after a copy and after an update."""
 
 import shlex
 import subprocess
@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 from canister import Canister
 from conftest import RELEASES, Generate, share_target
 from projects import LIB, NEWEST, NEXT, OTHER_ANSWERS, add, commit, conflicts, git, replace, run, update, write_code
@@ -99,28 +98,3 @@ def test_the_lock_is_right_after_an_update_from_a_release_or_after_the_lock_comm
     if subprocess.run(locked, cwd=project, capture_output=True, check=False).returncode:
         run(lock, project)
         cargo(*locked[4:], cwd=project)
-
-
-CONFLICT = "before\n<<<<<<< before updating\nmine\n=======\nthe template's\n>>>>>>> after updating\n"
-
-
-@pytest.mark.parametrize(
-    ("file", "text", "passes"),
-    [
-        (LIB, CONFLICT, False),
-        ("README.md", CONFLICT, False),
-        ("build.sh.rej", "", False),
-        ("notes.md", "Title\n=======\n<<<<<<<< eight\n  >>>>>>> quoted\n", True),
-    ],
-)
-def test_the_workflow_fails_on_a_conflict_that_was_committed(
-    start: Generate, file: str, text: str, passes: bool
-) -> None:
-    project = start(NEWEST)
-    (project / file).write_text(text)
-    commit(project)
-    steps = yaml.safe_load((project / ".github/workflows/ci.yml").read_text())["jobs"]["canister"]["steps"]
-    (step,) = [step["run"] for step in steps if step.get("name") == "No conflict left by an update"]
-    result = subprocess.run(["bash", "-e", "-c", step], cwd=project, text=True, capture_output=True, check=False)
-    assert (result.returncode == 0) == passes
-    assert (file in result.stdout) != passes

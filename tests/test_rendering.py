@@ -56,7 +56,7 @@ def test_each_choice_reaches_the_files_that_it_concerns_and_no_other(
     generate: Generate, project: Generate, answers: dict[str, bool]
 ) -> None:
     default, project = project(), generate(**answers)
-    assert parsed(project) == 8
+    assert parsed(project) == 9
     changed = {name for name in files(project) if (project / name).read_bytes() != (default / name).read_bytes()}
     expected = set()
     if not answers["timers"]:

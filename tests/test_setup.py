@@ -15,8 +15,8 @@ NOWHERE = "http://127.0.0.1:1/"
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A fresh checkout, as far as the setup looks at it, and `bin`, a folder for PATH with the system tools alone."""
-    npm = ("tools/npm/package.json", "tools/npm/package-lock.json")
-    for name in ("tools/setup.sh", "template/rust-toolchain.toml", "requirements.txt", *npm):
+    locked = ("tools/npm/package.json", "tools/npm/package-lock.json", "tools/go/go.mod", "tools/go/go.sum")
+    for name in ("tools/setup.sh", "template/rust-toolchain.toml", "requirements.txt", *locked):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     (tmp_path / "bin").mkdir()
@@ -40,6 +40,7 @@ def failed_setup(checkout: Path, part: str) -> str:
     """The one sentence on standard error with which the setup ends."""
     offline = {"PIP_INDEX_URL": NOWHERE, "PIP_RETRIES": "0", "PIP_FIND_LINKS": "", "RUSTUP_DIST_SERVER": NOWHERE}
     offline |= {"npm_config_registry": NOWHERE, "npm_config_fetch_retries": "0"}
+    offline |= {"GOPROXY": NOWHERE, "GOMODCACHE": str(checkout / "modules"), "GOCACHE": str(checkout / "cache")}
     home = {"HOME": str(checkout), "RUSTUP_HOME": str(checkout / "rustup"), "PYTHON": "python3"}
     command = ["bash", "tools/setup.sh", part]
     environment = os.environ | offline | home | {"PATH": str(checkout / "bin")}
@@ -105,3 +106,13 @@ def test_npm_has_nothing_for_this_system(checkout: Path) -> None:
     executable(checkout / "bin/uname", "echo Darwin arm64")
     advice = "ic-wasm or icp is missing: npm install -g @icp-sdk/ic-wasm @icp-sdk/icp-cli\n"
     assert failed_setup(checkout, "npm") == advice
+
+
+def test_go_is_missing(checkout: Path) -> None:
+    assert failed_setup(checkout, "go") == "Go is missing: install it from https://go.dev/dl.\n"
+
+
+def test_the_network_is_missing_for_go(checkout: Path) -> None:
+    (checkout / "bin/go").symlink_to(shutil.which("go"))
+    assert failed_setup(checkout, "go").startswith("actionlint and gojq could not be built: check that your Go is 1.25")
+    assert NOWHERE in (checkout / "build/setup-go.log").read_text()

@@ -94,7 +94,7 @@ def test_where_owner_and_template_changed_the_same_line_both_are_shown(start: Ge
 
 
 def test_what_the_owner_deleted_stays_deleted(start: Generate) -> None:
-    deleted = {"README.md", ".gitignore", "build.sh", "icp.yaml", ".github/workflows/ci.yml", LIB}
+    deleted = {"README.md", ".gitignore", "build.sh", *OPTIONAL, LIB}
     project = start(NEWEST)
     for name in deleted:
         (project / name).unlink()
@@ -118,12 +118,22 @@ def test_an_untouched_project_with_every_answer_changed_is_a_fresh_copy(
     assert files(project) == files(fresh(NEWEST, **answers[1]))
 
 
-def test_an_answer_that_would_delete_a_file_is_refused(start: Generate) -> None:
-    project = start(NEWEST, **dict.fromkeys(OPTIONAL, True))
-    for question, (file,) in OPTIONAL.items():
-        with pytest.raises(ValueError, match=f"{file} would be deleted.* git rm {file}"):
+@pytest.mark.parametrize("question", OPTIONAL)
+def test_an_answer_that_would_delete_files_is_refused_until_their_owner_deletes_them(
+    start: Generate, question: str
+) -> None:
+    project = start(NEWEST, **{question: True})
+    files = OPTIONAL[question]
+    for there in (files, files[-1:]):
+        for file in set(files) - set(there):
+            (project / file).unlink()
+        commit(project)
+        with pytest.raises(ValueError, match=f": {' and '.join(there)} would be deleted") as refusal:
             update(project, **{question: False})
-    assert git(project, "status", "--porcelain") == ""
+        assert git(project, "status", "--porcelain") == ""
+    run(str(refusal.value).split("then update: ")[1], project)
+    update(project, **{question: False})
+    assert f"{question}: false\n" in (project / ".copier-answers.yml").read_text()
 
 
 def test_a_test_of_the_owners_own_with_the_name_of_the_templates_stands_in_no_updates_way(start: Generate) -> None:

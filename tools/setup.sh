@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what the tools and tests need: tools/setup.sh [python|rust|npm]..., all three by default.
-# The Python packages go to .venv, the nightly to rustup, ic-wasm and icp to tools/npm. What is there already is left alone.
+# Installs what the tools and tests need: tools/setup.sh [python|rust|npm|go]..., all four by default.
+# The Python packages go to .venv, the nightly to rustup, ic-wasm and icp to tools/npm, actionlint and gojq to tools/go.
+# What is there already is left alone.
 set -euo pipefail
 
 fail() {
@@ -68,9 +69,23 @@ setup_npm() {
   cp tools/npm/package-lock.json tools/npm/node_modules/package-lock.json
 }
 
+go_build() (
+  cd tools/go
+  GOFLAGS=-mod=readonly go build -o bin/ tool
+)
+
+setup_go() {
+  cmp -s tools/go/go.sum tools/go/bin/go.sum && return
+  command -v go >/dev/null || fail "Go is missing: install it from https://go.dev/dl."
+  echo '==> Building actionlint and gojq in tools/go'
+  quietly go "actionlint and gojq could not be built: check that your Go is 1.25 or newer, and your network connection." \
+    go_build
+  cp tools/go/go.sum tools/go/bin/go.sum
+}
+
 export RUSTUP_AUTO_INSTALL=0
 cd "$(dirname "$0")/.."
-[ $# -gt 0 ] || set -- python rust npm
+[ $# -gt 0 ] || set -- python rust npm go
 setups=()
 for part; do
   "setup_$part" &
