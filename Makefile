@@ -4,15 +4,18 @@
 # make picture draw the README's picture anew, from a real run
 # make docs    write the reference pages anew, and the site to build/docs
 # make lock    render the template's Cargo.lock anew after a pin in template/Cargo.toml.jinja moved
+# make outdated  tell which pins are behind; make pins  move them too, ending in the tests; make pins PINS="NAME..."  only these
 # make format  format this repository's Python; make requirements  lock the packages of pyproject.toml
 
 NAME = hello
 PYTHON ?= python3
 PYTEST = .venv/bin/python -m pytest
 
+REQUIREMENTS = requirements.txt
+
 export NAME PYTHON
 
-.PHONY: hello test test-fast bench docs picture lock format requirements
+.PHONY: hello test test-fast bench docs picture lock outdated pins format requirements
 
 hello:
 	@tools/setup.sh python rust
@@ -43,9 +46,21 @@ lock:
 	@tools/setup.sh python rust
 	.venv/bin/python tools/lock.py
 
+outdated:
+	@tools/setup.sh
+	@.venv/bin/python tools/pins.py $(PINS)
+
+# A pin that could not be looked up (exit code 3) keeps the others neither from moving nor from the tests.
+pins:
+	@tools/setup.sh
+	@.venv/bin/python tools/pins.py --move $(PINS); pins=$$?; \
+	[ $$pins -eq 0 ] || [ $$pins -eq 3 ] || exit $$pins; \
+	$(PYTEST) -q tests/test_bench.py || $(MAKE) bench && \
+	$(MAKE) docs picture test && exit $$pins
+
 format:
 	.venv/bin/ruff format
 	.venv/bin/ruff check --fix
 
 requirements:
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url pyproject.toml --output-file requirements.txt
+	uv pip compile $(UPGRADE) --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url pyproject.toml --output-file $(REQUIREMENTS)

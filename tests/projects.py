@@ -24,6 +24,8 @@ OPTIONAL = {
 }
 """The files of an answer: an update does not delete them."""
 OPTIONAL_FILES = [file for files in OPTIONAL.values() for file in files]
+DELETED = [file for question, files in OPTIONAL.items() for file in files if QUESTIONS[question]["default"]]
+"""Those of them that a project has unless its owner says no."""
 LIB = "src/hello_backend/src/lib.rs"
 MARKER = re.compile(rb"^(<<<<<<< before|>>>>>>> after) updating$", re.MULTILINE)
 NEWEST, NEXT = "v9999.0.0", "v9999.1.0"
@@ -188,9 +190,6 @@ def has_additions(project: Path) -> None:
     assert RAISED_PIN in (project / "Cargo.toml").read_text()
     assert GREETING in (project / LIB).read_text()
     assert (project / "src/second_backend/src/lib.rs").read_text() == "ic_cdk::export_candid!();\n"
-
-
-DELETED = [file for question, files in OPTIONAL.items() for file in files if QUESTIONS[question]["default"]]
 
 
 def change(project: Path) -> None:

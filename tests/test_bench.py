@@ -32,6 +32,7 @@ def test_the_chart_has_our_point() -> None:
     assert "this-template" in ids
 
 
+@pytest.mark.pins
 def test_the_figures_are_of_the_present_template() -> None:
     assert FIGURES["template"] == bench.sources(), "run make bench"
 

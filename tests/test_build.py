@@ -40,7 +40,7 @@ def test_the_projects_own_tests_notice_a_did_out_of_step(snapshot: Path, tmp_pat
     did.write_text(did.read_text().replace("ticks : () -> (nat64)", "ticks : () -> (nat32)"))
     result = cargo(project, "test", "--locked")
     assert result.returncode != 0
-    assert "hello_backend.did differs" in result.stdout
+    assert "The .did file differs" in result.stdout
     assert "ticks : () -> (nat64) query;" in result.stdout
 
 
@@ -69,6 +69,18 @@ def test_make_lock_changes_nothing_while_no_pin_moves(monkeypatch: pytest.Monkey
     monkeypatch.setattr(lock, "LOCK", tmp_path / "Cargo.lock.jinja")
     lock.main()
     assert lock.LOCK.read_text() == before
+
+
+@pytest.mark.rust
+def test_rustfmt_leaves_what_is_generated_whatever_the_canisters_name(snapshot: Path, tmp_path: Path) -> None:
+    sources = []
+    for length in (1, 14, 20, 24, 37, 38, 51, 64):
+        project = copy(snapshot, tmp_path / str(length), canister_name="h" * length, pocket_ic=True)
+        sources += project.rglob("*.rs")
+    assert len(sources) == 16
+    rustfmt = ["rustup", "run", workspace.nightly(), "rustfmt", "--edition=2024", "--check"]
+    result = run([*rustfmt, *map(str, sources)], tmp_path)
+    assert result.returncode == 0, result.stdout
 
 
 @pytest.mark.rust

@@ -161,7 +161,7 @@ class Histories(RuleBasedStateMachine):
         canister_name=st.sampled_from(["hello_backend", "h"]),
         wasm_memory_limit=LIMITS,
         **dict.fromkeys(["timers", "shrink", "gzip"], st.booleans()),
-        **dict.fromkeys(OPTIONAL.values(), st.sampled_from([True, True, False])),
+        **dict.fromkeys(OPTIONAL, st.sampled_from([True, True, False])),
     )
     def render(self, touched: bool, **answers: str | bool) -> None:
         self.answers: Answers = answers

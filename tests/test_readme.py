@@ -137,11 +137,13 @@ def test_the_picture_ends_with_the_answer() -> None:
     assert shown()[-1] == ANSWER, "run make picture"
 
 
+@pytest.mark.pins
 def test_the_picture_is_of_the_module_that_was_measured() -> None:
     size = find(FIGURES, OURS, target="wasm64", timers=True)["raw"]["bytes"]
     assert f": {size} bytes, sha256 " in " ".join(shown()), "run make picture"
 
 
+@pytest.mark.pins
 @pytest.mark.rust
 def test_a_new_run_draws_the_same_picture() -> None:
     written, drawn = (

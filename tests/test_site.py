@@ -83,6 +83,7 @@ def test_the_sidebar_has_the_four_kinds_of_pages(site: Path) -> None:
     assert re.findall(r'<p class="caption"[^>]*><span class="caption-text">(.*?)</span>', html) == CAPTIONS
 
 
+@pytest.mark.pins
 def test_the_reference_pages_are_what_the_template_is() -> None:
     for file, text in reference.pages().items():
         assert file.read_text() == f"{text}\n", f"{file.name}: run make docs"

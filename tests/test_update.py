@@ -10,6 +10,7 @@ import pytest
 from conftest import FILES, RELEASES, ROOT, Generate
 from documents import HOW_TO, commands
 from projects import (
+    DELETED,
     EDITS,
     LIB,
     NEWEST,
@@ -94,7 +95,7 @@ def test_where_owner_and_template_changed_the_same_line_both_are_shown(start: Ge
 
 
 def test_what_the_owner_deleted_stays_deleted(start: Generate) -> None:
-    deleted = {"README.md", ".gitignore", "build.sh", *OPTIONAL, LIB}
+    deleted = {"README.md", ".gitignore", "build.sh", *DELETED, LIB}
     project = start(NEWEST)
     for name in deleted:
         (project / name).unlink()

@@ -136,7 +136,7 @@ SPOILT = {
         "src/hello_backend/hello_backend.did",
         ("greet : (text)", "greet : (nat)"),
         "Tests",
-        "hello_backend.did differs",
+        "The .did file differs",
     ),
     "an error in the release alone": (
         LIB,

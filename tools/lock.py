@@ -1,7 +1,8 @@
 """Write the template's Cargo.lock from the pins in its Cargo.toml.
 
 Cargo itself resolves a rendered project for each combination of the answers that add a crate. It starts from the present
-lock, so that only what a moved pin demands changes.
+lock, so that only what a moved pin demands changes; and from the lock of all these answers for the others, so that an answer
+adds crates and changes none.
 """
 
 import tempfile
@@ -21,12 +22,22 @@ Answers = tuple[bool, ...]
 """To QUESTIONS, in their order."""
 
 
-def resolve(answers: Answers) -> list[str]:
-    """Cargo.lock of a project with these answers: its head, then one text for each package in Cargo's order."""
+def resolve(answers: Answers, start: str | None = None) -> str:
+    """Cargo.lock of a project with these answers, resolved from the lock `start` or else from the rendered one."""
     with tempfile.TemporaryDirectory() as folder:
         project = render(Path(folder) / "hello", canister_name=CANISTER, **dict(zip(QUESTIONS, answers, strict=True)))
+        lock = project / "Cargo.lock"
+        lock.write_text(start or lock.read_text())
         cargo("metadata", "--format-version=1", cwd=project)
-        return (project / "Cargo.lock").read_text().strip().split(SEPARATOR)
+        return lock.read_text()
+
+
+def resolve_all() -> dict[Answers, list[str]]:
+    """The lock for each combination of answers: its head, then one text for each package in Cargo's order."""
+    most, *others = product((True, False), repeat=len(QUESTIONS))
+    locks = {most: resolve(most)}
+    locks |= {answers: resolve(answers, locks[most]) for answers in others}
+    return {answers: lock.strip().split(SEPARATOR) for answers, lock in locks.items()}
 
 
 def condition(wanted: set[Answers]) -> str:
@@ -54,7 +65,7 @@ def literals(term: tuple[bool | None, ...]) -> list[str]:
 
 
 def merge(locks: dict[Answers, list[str]]) -> str:
-    """The text of `Cargo.lock.jinja` for the lock of each combination of answers, as `resolve` gives it."""
+    """The text of `Cargo.lock.jinja` for the lock of each combination of answers, as `resolve_all` gives them."""
 
     def choose(package: str) -> str:
         test = condition({answers for answers, packages in locks.items() if package in packages})
@@ -73,7 +84,7 @@ def merge(locks: dict[Answers, list[str]]) -> str:
 
 def main() -> None:
     """Write the template of the lock."""
-    LOCK.write_text(merge({answers: resolve(answers) for answers in product((True, False), repeat=len(QUESTIONS))}))
+    LOCK.write_text(merge(resolve_all()))
 
 
 if __name__ == "__main__":
