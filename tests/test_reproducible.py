@@ -63,7 +63,8 @@ def elsewhere(snapshot: Path, somebody: dict[str, str]) -> Path:
     That and its target folder are kept between runs, so that only the first compiles the standard library for it.
     """
     project = SOMEBODY_ELSES / "work/hello"
-    shutil.rmtree(project / "src", ignore_errors=True)
+    for name in (".git", ".icp", "src"):
+        shutil.rmtree(project / name, ignore_errors=True)
     copy(snapshot, project, overwrite=True)
     commit(project)
     (project / WASM).unlink(missing_ok=True)
