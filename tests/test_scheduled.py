@@ -14,8 +14,11 @@ from pins import order
 from workspace import ROOT
 
 OLDEST = yaml.safe_load((ROOT / "copier.yml").read_text())["_min_copier_version"]
-JOB = yaml.safe_load((ROOT / ".github/workflows/scheduled.yml").read_text())["jobs"]["test"]
-STEPS = {step["name"]: step for step in JOB["steps"] if "name" in step}
+JOBS = yaml.safe_load((ROOT / ".github/workflows/scheduled.yml").read_text())["jobs"]
+JOB = JOBS["test"]
+STEPS, ON_POCKET_IC = (
+    {step["name"]: step for step in job["steps"] if "name" in step} for job in (JOB, JOBS["pocket-ic"])
+)
 
 
 def test_each_week_both_copiers_run_with_both_nightlies() -> None:
@@ -40,10 +43,22 @@ def test_the_oldest_copier_that_is_tested_is_the_one_that_copier_yml_supports(
 
 def in_a_checkout(name: str, folder: Path, **environment: str) -> str:
     """What a step of the workflow prints."""
-    command = ["bash", "-e", "-o", "pipefail", "-c", STEPS[name]["run"]]
+    command = ["bash", "-e", "-o", "pipefail", "-c", (STEPS | ON_POCKET_IC)[name]["run"]]
     return subprocess.run(
         command, cwd=folder, env=os.environ | environment, text=True, stdout=subprocess.PIPE, check=True
     ).stdout
+
+
+def test_the_pocketic_server_of_the_pinned_crate_is_downloaded(tmp_path: Path) -> None:
+    (tmp_path / "curl").write_text('#!/bin/sh\necho "$*" | gzip\n')
+    (tmp_path / "curl").chmod(0o755)
+    environment = {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "RUNNER_TEMP": str(tmp_path)}
+    in_a_checkout("Download the server of the pinned crate", ROOT, GITHUB_ENV=str(tmp_path / "env"), **environment)
+    _, _, program = (tmp_path / "env").read_text().strip().partition("POCKET_IC_BIN=")
+    assert os.access(program, os.X_OK)
+    (pinned,) = re.findall(r'^pocket-ic = "=(.+)"$', (ROOT / "template/Cargo.toml.jinja").read_text(), re.MULTILINE)
+    releases = "https://github.com/dfinity/pocketic/releases/download"
+    assert Path(program).read_text() == f"-fsSL {releases}/{pinned}/pocket-ic-x86_64-linux.gz\n"
 
 
 def test_the_newest_nightly_leaves_out_what_was_made_with_the_pinned_one(request: pytest.FixtureRequest) -> None:
