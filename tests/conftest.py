@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -209,6 +210,17 @@ def module(project: Generate, tmp_path_factory: pytest.TempPathFactory) -> Gener
         return Path(shutil.copy(wasm, tmp_path_factory.mktemp("module")))
 
     return module
+
+
+@pytest.fixture(scope="session", params=["PocketIC" if os.environ.get("POCKET_IC_BIN") else "stand-in"])
+def server(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A PocketIC server: the program that POCKET_IC_BIN names, or else the stand-in in `pocket_ic_server.py`."""
+    if program := os.environ.get("POCKET_IC_BIN"):
+        return program
+    program = tmp_path_factory.mktemp("server") / "pocket-ic"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{ROOT}/tests/pocket_ic_server.py" "$@"\n')
+    program.chmod(0o755)
+    return str(program)
 
 
 @pytest.fixture(scope="session")

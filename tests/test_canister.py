@@ -91,3 +91,15 @@ def test_what_is_no_pocketic_server_is_an_error(
     monkeypatch.setenv("POCKET_IC_BIN", str(tmp_path / program))
     with pytest.raises(PocketIcError, match="POCKET_IC_BIN"):
         PocketIcCanister.install(module())
+
+
+def test_tools_pocketic_py_runs_a_module_on_the_same_server(
+    module: Generate, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POCKET_IC_BIN", server)
+    canister = PocketIcCanister.install(module())
+    assert canister.call("greet", '("ICP")') == '("Hello, ICP! Powered by wasm64")'
+    canister.advance(60)
+    assert canister.call("ticks") == "(1 : nat64)"
+    canister.upgrade()
+    assert canister.call("ticks") == "(0 : nat64)"

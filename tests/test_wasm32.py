@@ -14,7 +14,7 @@ from projects import NEWEST, NEXT, conflicts, git, run, update
 
 RECIPE = HOW_TO / "wasm32.md"
 ANSWER = '("Hello, ICP! Powered by wasm32")'
-LATER = {"gzip": False}, {"shrink": False}, {"wasm_memory_limit": "2 GiB"}, {"timers": False}
+LATER = {"gzip": False}, {"shrink": False, "wasm_memory_limit": "2 GiB", "timers": False}
 
 
 @pytest.fixture(scope="module")

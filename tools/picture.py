@@ -7,7 +7,7 @@ this repository; a grey `…` stands for lines that were left out. The same temp
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,6 +25,8 @@ COPY = "copier copy TEMPLATE hello"
 BUILD = "bash hello/build.sh hello_backend"
 CALL = f"python TEMPLATE/tools/canister.py \\\n    {MODULE} call greet '(\"ICP\")'"
 
+CUT = "\x1b[90m…\x1b[39m\r\n"
+"""What stands for lines that are left out."""
 COLUMNS, LINES = 92, 60
 """Of the terminal: the widest question fits, and nothing scrolls."""
 CELL, LINE, MARGIN = 9, 20, 18
@@ -68,8 +70,11 @@ def rest(terminal: pexpect.spawn) -> str:
     return printed
 
 
-def record() -> pyte.Screen:
-    """Run the commands, each question answered with its default, and return the terminal at the end."""
+def record(afterwards: Sequence[tuple[str, str]]) -> pyte.Screen:
+    """Run `copier copy`, each question answered with its default, then other commands; return the terminal at the end.
+
+    Of these, each with what is to be shown before, only the last line that they print is shown.
+    """
     screen = pyte.Screen(COLUMNS, LINES)
     show = pyte.Stream(screen).feed
 
@@ -92,10 +97,10 @@ def record() -> pyte.Screen:
                 show(copier.read_nonblocking(4096, timeout=30))
             copier.send("\r")
         show(rest(copier).partition("Copying from template")[0])
-        show("\x1b[90m…\x1b[39m\r\n")
+        show(CUT)
 
         (folder / "hello/target").symlink_to(TARGET_DIR)
-        for command, before in ((BUILD, "\x1b[90m…\x1b[39m\r\n"), (CALL, "")):
+        for command, before in afterwards:
             prompt(command)
             *_, last = rest(start(command, folder)).replace(str(folder), "~").splitlines()
             show(f"{before}{last}\r\n")
@@ -134,7 +139,7 @@ def main() -> None:
     say("Building what calls the canister, and the canister")
     native_tool()
     try:
-        svg = draw(record())
+        svg = draw(record([(BUILD, CUT), (CALL, "")]))
     except (RuntimeError, pexpect.ExceptionPexpect) as error:
         sys.exit(f"make picture: a command failed or stood still:\n{error}")
     PICTURE.write_text(svg)
