@@ -8,7 +8,21 @@ from pathlib import Path
 import pytest
 from canister import Canister
 from conftest import RELEASES, Generate, share_target
-from projects import LIB, NEWEST, NEXT, OTHER_ANSWERS, add, commit, conflicts, git, replace, run, update, write_code
+from projects import (
+    LIB,
+    NEWEST,
+    NEXT,
+    OPTIONAL,
+    OTHER_ANSWERS,
+    add,
+    commit,
+    conflicts,
+    git,
+    replace,
+    run,
+    update,
+    write_code,
+)
 from workspace import cargo, nightly
 
 
@@ -88,12 +102,21 @@ def test_the_lock_command_makes_a_locked_build_pass_and_the_canister_runs(start:
 
 @pytest.mark.rust
 @pytest.mark.parametrize("version", [f"v{version}" for version in RELEASES])
-def test_the_lock_is_right_after_an_update_from_a_release_or_after_the_lock_command(
-    start: Generate, version: str
-) -> None:
+def test_the_lock_is_right_after_an_update_or_after_the_lock_command(start: Generate, version: str) -> None:
     project = start(version)
     write_code(project)
     lock = after_update(project, NEWEST)[2]
+    mend(project, lock)
+    for pocket_ic in (True, False):
+        (project / OPTIONAL["pocket_ic"][0]).unlink(missing_ok=True)
+        commit(project)
+        update(project, pocket_ic=pocket_ic)
+        mend(project, lock)
+        assert ('name = "pocket-ic"' in (project / "Cargo.lock").read_text()) == pocket_ic
+
+
+def mend(project: Path, lock: str) -> None:
+    """Run the lock command if the lock is not right, and see that it then is."""
     locked = ["rustup", "run", nightly(), "cargo", "metadata", "--locked", "--format-version=1"]
     if subprocess.run(locked, cwd=project, capture_output=True, check=False).returncode:
         run(lock, project)
