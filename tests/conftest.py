@@ -83,7 +83,7 @@ def compiled_once() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def own_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Keep the settings of whoever runs the tests out of Copier, git and cargo."""
+    """Keep the settings of whoever runs the tests out of Copier, git, cargo and icp."""
     settings = tmp_path_factory.mktemp("settings") / "settings.yml"
     settings.write_text("{}")
     identity = {
@@ -91,6 +91,7 @@ def own_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
     }
     os.environ |= {"COPIER_SETTINGS_PATH": str(settings), "GIT_CONFIG_GLOBAL": os.devnull, **identity}
     os.environ |= workspace.NO_DEBUG_INFO | {"PATH": workspace.search_path(), "DO_NOT_TRACK": "1"}
+    os.environ |= {name: str(settings.with_name(name)) for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME")}
     os.environ["GIT_TEMPLATE_DIR"] = ""  # Repositories without sample hooks, of which the tests make hundreds.
     for name in ("RUSTFLAGS", "CARGO_TARGET_DIR", "CARGO_BUILD_TARGET"):
         os.environ.pop(name, None)

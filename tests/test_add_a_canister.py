@@ -54,9 +54,7 @@ def test_an_update_merges_beside_the_new_canister(edited: Path, tmp_path: Path) 
 
 
 @pytest.mark.rust
-def test_the_new_canister_is_built_and_answers(edited: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME"):  # icp's own
-        monkeypatch.setenv(name, str(tmp_path / name))
+def test_the_new_canister_is_built_and_answers(edited: Path, tmp_path: Path) -> None:
     project = shutil.copytree(edited, tmp_path / "hello")
     share_target(project)
     run(script(RECIPE, "Build, test, commit"), project, CARGO_NET_OFFLINE="true")

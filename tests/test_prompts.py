@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pexpect
-from conftest import commit, copy
-from projects import OPTIONAL, YES_NO
+from conftest import Generate, commit, copy
+from projects import NEWEST, OPTIONAL, YES_NO
 from terminal import clear, copier, first_words, see
 
 
@@ -37,6 +37,20 @@ def test_every_question_can_be_answered_and_a_wrong_answer_mended(snapshot: Path
     names = {path.relative_to(tmp_path / "data") for path in (tmp_path / "data").rglob("*") if path.is_file()}
     for name in names - {Path(".copier-answers.yml")}:
         assert (tmp_path / "my-app" / name).read_bytes() == (tmp_path / "data" / name).read_bytes()
+
+
+def test_an_update_asks_for_a_test_on_pocketic_though_the_owner_has_one(start: Generate) -> None:
+    project = start("v1.0.0")
+    own = project / OPTIONAL["pocket_ic"][0]
+    own.parent.mkdir()
+    own.write_text("// mine\n")
+    commit(project)
+    terminal = copier(project, "update", f"--vcs-ref={NEWEST}")
+    for question in ("timers", "shrink", "gzip", "wasm_memory_limit", "pocket_ic"):
+        see(terminal, first_words(question))
+        terminal.send("\r")
+    terminal.expect(pexpect.EOF)
+    assert own.read_text() == "// mine\n"
 
 
 def test_an_update_asks_what_can_be_changed_and_no_names(snapshot: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import re
 import string
+import tomllib
 from pathlib import Path
 
 import jinja2
@@ -145,6 +146,16 @@ def test_a_canister_with_the_name_of_a_crate_of_pocketics_is_not_tested_on_it(te
         template, tmp_path, canister_name="time", pocket_ic=True
     )
     assert (copy(template, tmp_path / "hello", canister_name="time") / "src/time").is_dir()
+
+
+@pytest.mark.parametrize("pocket_ic", [True, False])
+def test_no_canister_can_have_the_name_of_a_crate_in_its_lock(template: Path, tmp_path: Path, pocket_ic: bool) -> None:
+    """It would be two packages of one name, and the lock would not be the one that cargo writes."""
+    lock = tomllib.loads((copy(template, tmp_path / "hello", pocket_ic=pocket_ic) / "Cargo.lock").read_text())
+    names = {package["name"] for package in lock["package"]} - {"hello_backend"}
+    lists = jinja2.Environment(loader=jinja2.FileSystemLoader(ROOT)).get_template("includes/crates.jinja").module
+    refused = {*lists.crates, *(lists.pocket_ic_crates if pocket_ic else ())}
+    assert {name for name in names if "-" not in name} <= refused, "add them to includes/crates.jinja"
 
 
 def test_an_answer_that_no_question_asks_for_fails(template: Path, tmp_path: Path) -> None:

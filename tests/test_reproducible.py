@@ -52,7 +52,8 @@ def somebody() -> dict[str, str]:
     wrapper = home / "wrapper"
     wrapper.write_text('#!/bin/sh\nexec "$@"\n')
     wrapper.chmod(0o755)
-    homes = {"HOME": str(home), "CARGO_HOME": str(home / ".cargo"), "RUSTUP_HOME": str(rustup_home())}
+    homes = {name: str(home / name) for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME")}
+    homes |= {"HOME": str(home), "CARGO_HOME": str(home / ".cargo"), "RUSTUP_HOME": str(rustup_home())}
     return CALLERS | homes | {"RUSTC_WORKSPACE_WRAPPER": str(wrapper)}
 
 
@@ -77,16 +78,13 @@ def test_two_builders_make_the_same_module(module: Generate, elsewhere: Path) ->
     assert (elsewhere / WASM).read_bytes() == module().read_bytes()
 
 
-def test_two_builders_with_icp_see_the_same_hash(
-    project: Generate, elsewhere: Path, somebody: dict[str, str], tmp_path: Path
-) -> None:
+def test_two_builders_with_icp_see_the_same_hash(project: Generate, elsewhere: Path, somebody: dict[str, str]) -> None:
     """By the commands of docs/how-to/verify-a-module.md, the first of which prints nothing, before the build and after it."""
     with_icp, _with_dfx = blocks(HOW_TO / "verify-a-module.md", "Build it again")
     script = with_icp.text.replace("rustup toolchain install\n", "")  # What setup.sh has done.
     assert script.startswith("git status --short\n")
     script += "git status --short\n"
-    mine = {name: str(tmp_path / name) for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME")}
-    ours, theirs = run(script, project(), **mine), run(f"umask 077; {script}", elsewhere, **somebody)
+    ours, theirs = run(script, project()), run(f"umask 077; {script}", elsewhere, **somebody)
     assert ours == theirs
     assert re.fullmatch(r"[0-9a-f]{64}  \.icp/cache/artifacts/hello_backend\n", ours), ours
 

@@ -91,10 +91,8 @@ def test_what_dfx_json_orders_answers(
 
 
 @pytest.fixture
-def source(project: Generate, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Generate]:
+def source(project: Generate) -> Iterator[Generate]:
     """`source(timers)` is a folder that cargo compiles once, whatever icp.yaml a test puts there."""
-    for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME"):  # icp's own
-        monkeypatch.setenv(name, str(tmp_path / name))
     yield lambda timers: project(timers=timers)
     for timers in (True, False):
         git(project(timers=timers), "restore", "icp.yaml")

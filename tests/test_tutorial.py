@@ -63,14 +63,10 @@ class Reader:
 @pytest.fixture(scope="module")
 def reader(snapshot: Path, tmp_path_factory: pytest.TempPathFactory) -> Reader:
     """Who has followed the tutorial to its end, from what stands below the installation."""
-    icp = tmp_path_factory.mktemp("icp")
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME"):
-            patch.setenv(name, str(icp / name))
-        reader = Reader(tmp_path_factory.mktemp("tutorial"), snapshot)
-        for block in blocks(TUTORIAL):
-            if block.heading != "Install the tools":
-                reader.read(block)
+    reader = Reader(tmp_path_factory.mktemp("tutorial"), snapshot)
+    for block in blocks(TUTORIAL):
+        if block.heading != "Install the tools":
+            reader.read(block)
     return reader
 
 

@@ -11,6 +11,7 @@ from canister import Canister, parse_size
 from conftest import Generate, share_target
 from documents import HOW_TO, blocks, script
 from projects import NEWEST, NEXT, conflicts, git, run, update
+from workspace import nightly
 
 RECIPE = HOW_TO / "wasm32.md"
 ANSWER = '("Hello, ICP! Powered by wasm32")'
@@ -22,6 +23,7 @@ def project(fresh: Generate, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with the recipe's changes, committed; nothing is built yet."""
     project = shutil.copytree(fresh(NEWEST), tmp_path_factory.mktemp("wasm32") / "hello")
     commands = script(RECIPE, "For good").replace("icp build\n", "")
+    commands = commands.replace(pocket_ic_command(), "")
     run(commands, project, PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     return project
 
@@ -36,6 +38,21 @@ def test_what_deploys_the_canister_names_wasm32_alone(project: Path) -> None:
     assert "--target wasm32-unknown-unknown" in workflow and "build.sh hello_backend wasm32-" in workflow
     (look,) = [block.text for block in blocks(RECIPE, "Later updates") if block.is_shell]
     assert run(f"! {look}", project) == ""
+
+
+def pocket_ic_command() -> str:
+    (command,) = [block.text for block in blocks(RECIPE, "For good") if "tests/pocket_ic.rs" in block.text]
+    return command
+
+
+@pytest.mark.rust
+def test_the_test_on_pocketic_is_for_wasm32_as_well(generate: Generate) -> None:
+    project = generate(pocket_ic=True)
+    run(pocket_ic_command(), project)
+    test = project / "src/hello_backend/tests/pocket_ic.rs"
+    assert "wasm64" not in test.read_text()
+    assert '.args([name, "wasm32-unknown-unknown"]);\n' in test.read_text()
+    run(f"rustup run {nightly()} rustfmt --edition=2024 --check {test}", project)
 
 
 def test_the_memory_limit_is_one_that_wasm32_can_reach(project: Path) -> None:
@@ -61,9 +78,7 @@ def test_a_newer_template_leaves_wasm32(project: Path, versions: Path, tmp_path:
 
 
 @pytest.mark.rust
-def test_what_icp_builds_is_wasm32(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME"):  # icp's own
-        monkeypatch.setenv(name, str(tmp_path / name))
+def test_what_icp_builds_is_wasm32(project: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(project, tmp_path / "hello")
     share_target(copy)
     run("icp build", copy)

@@ -299,22 +299,52 @@ def test_a_project_that_is_up_to_date_gets_no_issue(look: Look, newer: Path, tmp
     assert issues(tmp_path) == []
 
 
+def test_a_project_made_between_two_versions_reads_what_is_new_since(look: Look, newer: Path, tmp_path: Path) -> None:
+    between = git(newer, "commit-tree", "-p", NEWEST, "-m", "between", f"{NEWEST}^{{tree}}").strip()
+    git(newer, "branch", "between", between)
+    project = tmp_path / "hello"
+    replace(project / ".copier-answers.yml", f"_commit: {NEWEST}\n", f"_commit: {NEWEST}-1-g{between[:7]}\n")
+    commit(project)
+    look()
+    (issue,) = issues(tmp_path)
+    assert news(issue) == ["9999.1.0"]
+
+
 @pytest.mark.parametrize("nowhere", ["/home/someone/template", "https://127.0.0.1:1/template.git"])
 def test_a_template_that_github_cannot_read_is_named(look: Look, newer: Path, tmp_path: Path, nowhere: str) -> None:
     source(tmp_path / "hello", str(newer), nowhere)
     step, printed = look().popitem()
     assert step == "Compare with the newest version" and FAILED in printed
     assert f"::error::Cannot compare with {nowhere} (see above). If GitHub cannot read it, write the" in printed
+    assert "or, if it has none, delete .github/workflows/template.yml." in printed
     assert issues(tmp_path) == []
 
 
-def test_an_address_in_copiers_short_form_is_understood(look: Look, newer: Path, tmp_path: Path) -> None:
-    source(tmp_path / "hello", str(newer), "gh:owner/template")
-    newer.with_name("template.git").symlink_to(newer)  # Both are addresses of a repository on GitHub.
-    here = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": f"url.{newer.parent}/.insteadOf"}
-    look(**here, GIT_CONFIG_VALUE_0="https://github.com/owner/")
+@pytest.mark.parametrize(
+    ("short", "site"),
+    [
+        ("gh:owner/template", "https://github.com/owner/"),
+        ("gl:owner/template", "https://gitlab.com/owner/"),
+        ("git+https://example.org/owner/template", "https://example.org/owner/"),
+    ],
+)
+def test_an_address_in_copiers_short_form_is_understood(
+    look: Look, newer: Path, tmp_path: Path, short: str, site: str
+) -> None:
+    source(tmp_path / "hello", str(newer), short)
+    newer.with_name("template.git").symlink_to(newer)  # Both are addresses of a repository there.
+    look(GIT_CONFIG_COUNT="1", GIT_CONFIG_KEY_0=f"url.{newer.parent}/.insteadOf", GIT_CONFIG_VALUE_0=site)
     (issue,) = issues(tmp_path)
     assert news(issue) == ["9999.1.0"]
+
+
+def test_each_workflow_may_do_no_more_than_it_needs(generate: Generate) -> None:
+    folder = generate() / ".github/workflows"
+    ci, template = (yaml.safe_load((folder / name).read_text()) for name in ("ci.yml", "template.yml"))
+    assert ci["permissions"] == {"contents": "read"}
+    assert template["permissions"] == {}
+    (job,) = template["jobs"].values()
+    assert job["permissions"] == {"contents": "read", "issues": "write"}
 
 
 def test_the_workflow_installs_the_copier_that_the_tests_use(generate: Generate) -> None:

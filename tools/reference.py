@@ -203,6 +203,8 @@ def pins_page(full: Files, prose: Mapping[str, dict]) -> str:
     (tested_copier,) = [pin.removeprefix("copier==") for pin in python if pin.startswith("copier==")]
     project = [("Rust", f"`{nightly()}`", "`rust-toolchain.toml`")]
     project += [(f"`{name}`", f"`{crate_version(pin)}`", "`Cargo.toml`") for name, pin in crates.items()]
+    (workflows_copier,) = re.findall(r"copier==(\S+)", workflows)
+    project += [("Copier", f"`{workflows_copier}`", "`.github/workflows/template.yml`")]
     ours = [
         ("Copier, the oldest that works", f"`{config['_min_copier_version']}`", "`copier.yml`"),
         ("Copier, in the tests", f"`{tested_copier}`", "`pyproject.toml`"),
@@ -217,7 +219,7 @@ def pins_page(full: Files, prose: Mapping[str, dict]) -> str:
             table(("what", "version", "where"), project),
             "`Cargo.lock` pins what the crates depend on. "
             + re.search(r"^# (wasm64 needs .*)$", manifest, re.MULTILINE)[1],
-            "The actions of the generated workflow are pinned to commits:",
+            "The actions of the generated workflows are pinned to commits:",
             table(("action", "version", "commit"), actions),
             "## In the template",
             table(("what", "version", "where"), ours),
