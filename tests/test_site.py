@@ -15,6 +15,7 @@ import reference
 import yaml
 from conftest import FILES, ROOT, Generate
 from documents import DOCS, HOW_TO, PAGES, blocks, commands, fenced, words
+from projects import OPTIONAL_FILES
 
 INDEX = (DOCS / "index.md").read_text()
 CAPTIONS = ["Tutorial", "How-to guides", "Reference", "Explanation"]
@@ -134,7 +135,7 @@ def test_every_make_target_is_there() -> None:
 def test_every_file_that_a_command_names_is_there() -> None:
     for page, command in COMMANDS:
         for word in filter(A_FILE.fullmatch, command[1:]):
-            generated = any(file == word or file.startswith(f"{word}/") for file in FILES)
+            generated = any(file == word or file.startswith(f"{word}/") for file in {*FILES, *OPTIONAL_FILES})
             assert generated or word.startswith(MADE) or (ROOT / word).is_file(), f"{page}: {word}"
 
 
