@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -36,10 +36,16 @@ FILES = {
     "src/hello_backend/src/lib.rs",
 }
 """What is generated with the default answers for a folder `hello`."""
-BESIDE = {
-    f"test_{name}.py" for name in ("add_a_canister", "pocket_ic", "readme", "site", "tutorial", "wasm32", "workflow")
+LIGHT = {
+    f"test_{name}.py"
+    for name in (
+        *("add_a_canister", "adoption", "adversarial", "messages", "more_than_4_gib", "pocket_ic"),
+        *("readme", "site", "tutorial", "wasm32", "workflow"),
+    )
 }
-"""Those that build as well, at the same time as the others and so in a target folder of their own."""
+"""Those that look at what a canister does and not at its bytes: they build at the same time as the others, in a target folder
+of their own, and without optimizing across crates, which takes most of the time."""
+UNOPTIMIZED = '[profile.release]\nlto = "off"\ncodegen-units = 16\n'
 Generate = Callable[..., Path]
 
 
@@ -54,13 +60,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         builds = item.path.name != "test_runtime.py" or "module" in item.fixturenames
         if item.get_closest_marker("rust") and builds:
-            item.add_marker(pytest.mark.xdist_group("beside" if item.path.name in BESIDE else "rust"))
+            item.add_marker(pytest.mark.xdist_group("light" if item.path.name in LIGHT else "rust"))
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> None:
+@pytest.fixture(scope="module", autouse=True)
+def light(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """For the LIGHT ones, a target folder of their own, and cargo's settings above all their projects."""
     global target_dir
-    target_dir = TARGET_DIR / "beside" if item.path.name in BESIDE else TARGET_DIR
+    cargos = tmp_path_factory.getbasetemp() / ".cargo/config.toml"
+    if request.path.name in LIGHT:
+        target_dir = TARGET_DIR / "light"
+        cargos.parent.mkdir(exist_ok=True)
+        cargos.write_text(UNOPTIMIZED)
+    yield
+    target_dir = TARGET_DIR
+    cargos.unlink(missing_ok=True)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -51,7 +51,7 @@ def test_the_test_on_pocketic_is_for_wasm32_as_well(generate: Generate) -> None:
     run(pocket_ic_command(), project)
     test = project / "src/hello_backend/tests/pocket_ic.rs"
     assert "wasm64" not in test.read_text()
-    assert '.args([name, "wasm32-unknown-unknown"]);\n' in test.read_text()
+    assert '    build.arg("wasm32-unknown-unknown");\n' in test.read_text()
     run(f"rustup run {nightly()} rustfmt --edition=2024 --check {test}", project)
 
 
