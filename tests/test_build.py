@@ -31,20 +31,6 @@ def test_shellcheck_has_nothing_to_say() -> None:
 
 
 @pytest.mark.rust
-def test_the_projects_own_tests_notice_a_did_out_of_step(snapshot: Path, tmp_path: Path) -> None:
-    project = copy(snapshot, tmp_path / "hello")
-    share_target(project)
-    did = project / "src/hello_backend/hello_backend.did"
-    did.write_text("// Comments and order are the owner's.\n" + did.read_text())
-    assert cargo(project, "test", "--locked").returncode == 0
-    did.write_text(did.read_text().replace("ticks : () -> (nat64)", "ticks : () -> (nat32)"))
-    result = cargo(project, "test", "--locked")
-    assert result.returncode != 0
-    assert "The .did file differs" in result.stdout
-    assert "ticks : () -> (nat64) query;" in result.stdout
-
-
-@pytest.mark.rust
 @pytest.mark.parametrize("timers", [True, False])
 @pytest.mark.parametrize("pocket_ic", [True, False])
 @pytest.mark.parametrize("canister_name", ["a", "hello_backend", "ic_cdk_z", "zzz"])

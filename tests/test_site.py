@@ -118,7 +118,8 @@ def shell(page: Path) -> list[list[str]]:
     return [command for line in lines for command in words(line)]
 
 
-COMMANDS = [(page.relative_to(DOCS).as_posix(), command) for page in PAGES for command in shell(page)]
+READMES = [ROOT / "README.md", ROOT / "README.ja.md"]
+COMMANDS = [(page.relative_to(ROOT).as_posix(), command) for page in PAGES + READMES for command in shell(page)]
 
 
 def test_every_command_is_of_a_program_that_the_reader_has() -> None:
@@ -158,10 +159,16 @@ def help_of_copier(*path: str) -> str:
     return printed if path else printed.replace("Sub-commands:\n", "Commands:\n").replace("\n    ", "\n  ")
 
 
-def test_copier_knows_every_command_that_is_given_to_it() -> None:
-    given = [(page, command) for page, command in COMMANDS if command[0] == "copier"]
-    assert given
-    for page, command in given:
+def given(program: str, project: Path) -> list[tuple[str, list[str]]]:
+    """The commands of a program in the documentation, and in a project's README."""
+    generated = [("the generated README.md", command) for command in shell(project / "README.md")]
+    return [(page, command) for page, command in COMMANDS + generated if command[0] == program]
+
+
+def test_copier_knows_every_command_that_is_given_to_it(generate: Generate) -> None:
+    asked = given("copier", generate())
+    assert len(asked) > 10
+    for page, command in asked:
         check(page, command, help_of_copier)
 
 
@@ -171,10 +178,10 @@ def help_of_icp(*path: str) -> str:
 
 
 @pytest.mark.rust  # As icp is installed for these.
-def test_icp_knows_every_command_that_is_given_to_it() -> None:
-    given = [(page, command) for page, command in COMMANDS if command[0] == "icp"]
-    assert len(given) > 10
-    for page, command in given:
+def test_icp_knows_every_command_that_is_given_to_it(generate: Generate) -> None:
+    asked = given("icp", generate())
+    assert {page for page, _ in asked} > {"README.md", "README.ja.md", "the generated README.md"}
+    for page, command in asked:
         check(page, command, help_of_icp)
 
 
