@@ -45,10 +45,11 @@ printf '%s\n' "$packages" | grep -Fqx -- "$canister" ||
   fail "This workspace has no package $canister." "It has: $(printf '%s' "$packages" | tr '\n' ' ')"
 
 # --target-dir: dfx.json and icp.yaml look for the module under target/, wherever the caller's own target folder is.
-# --config: these crates of the standard library run in every message, so they are compiled for speed. In Cargo.toml, cargo
-# would warn of unknown packages at each of its commands.
+# --config: vector instructions for the crates of this workspace, in addition to rustflags that it sets itself. Crates from
+# elsewhere may have vector code that only wasm32 can compile, and build scripts run on this machine.
 rustup run "$nightly" cargo build -Z build-std=std,panic_abort --target "$target" --release -p "$canister" --target-dir target \
-  --config=profile.release.package.{alloc,compiler_builtins,std}.opt-level=2 ||
+  -Z profile-rustflags --config 'profile.release.rustflags = ["-Ctarget-feature=+simd128"]' \
+  --config 'profile.release.package."*".rustflags = []' --config 'profile.release.build-override.rustflags = []' ||
   fail "$canister did not compile." 'Mend the first error above.'
 
 wasm=$PWD/target/$target/release/${canister//-/_}.wasm

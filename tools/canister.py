@@ -6,8 +6,8 @@ memory and instructions, and the replica's error codes and sentences.
 
 It is not a replica. It has no other canisters (a call to any, the management canister included, is rejected like one
 to an unknown canister), no consensus, signatures or certificates, no heartbeat, no calls from composite queries, and it
-charges no cycles. Instructions are wasmtime's fuel, which is near the replica's count but not the same. Where the
-canister needs something that is missing here, `NotProvided` is raised.
+charges no cycles. Instructions are counted by the replica's rules and prices, except for pages of stable memory that a
+message changes. Where the canister needs something that is missing here, `NotProvided` is raised.
 
     python tools/canister.py hello.wasm call greet '("ICP")' advance 180 call ticks
 """
@@ -32,6 +32,7 @@ from typing import Self
 import wasmtime
 import workspace
 from system_api import (
+    OUT_OF_INSTRUCTIONS,
     PAGE,
     Call,
     CallContext,
@@ -45,6 +46,7 @@ from system_api import (
     Trapped,
     World,
     log,
+    out_of_instructions,
     principal_bytes,
     principal_text,
     system_api,
@@ -72,6 +74,13 @@ INSTRUCTION_LIMITS = {"update": 40 * 10**9, "query": 5 * 10**9, "install": 300 *
 """Instructions that one message may take (rs/config/src/subnet_config.rs in the replica). "install" is for each
 message of an installation or upgrade."""
 
+HEAP_PAGE = 4096
+"""Bytes in a page of the heap, as the replica charges for those that a message changes."""
+
+CHANGED_PAGE_PRICES = {32: 1_000, 64: 4_000}
+"""Instructions for each page of the heap that a message changes, by word size (`dirty_page_overhead` in the replica;
+measured on it)."""
+
 MAX_FOLLOWING_MESSAGES = 10_000
 """Messages that may follow from one, so that a canister that calls itself for ever does not hang its tester."""
 
@@ -88,7 +97,8 @@ MANAGEMENT_CANISTER = b""
 _QUERY = {"canister_query": "NRQ", "canister_composite_query": "CQ"}
 _UPDATE = {"canister_update": "U", "canister_query": "RQ"}
 _HOOKS = ("init", "pre_upgrade", "post_upgrade", "inspect_message", "heartbeat", "global_timer", "on_low_wasm_memory")
-_ADDED_EXPORTS = ("canister memory", "canister table", "canister global ", "canister_start")
+_COUNTER = "canister counter_instructions"
+_ADDED_EXPORTS = (_COUNTER, "canister memory", "canister table", "canister global ", "canister_start")
 _LIMIT_NAMES = {"I": "install", "G": "install", "s": "install", "NRQ": "query", "CQ": "query", "F": "query"}
 _TRAPS = {
     wasmtime.TrapCode.STACK_OVERFLOW: "stack overflow",
@@ -170,7 +180,6 @@ def _load(wasm: bytes) -> Module:
 @cache
 def _engine() -> wasmtime.Engine:
     config = wasmtime.Config()
-    config.consume_fuel = True
     config.memory_reservation = MAX_HEAP_BYTES[64]  # So that a heap that grows is never copied.
     config.memory_init_cow = False  # Data would be in files, where `_touched_pages` does not see it.
     return wasmtime.Engine(config)
@@ -292,6 +301,15 @@ class Snapshot:
     pages: dict[int, bytes]
     globals: dict[str, object]
 
+    def changed_since(self, before: Self) -> int:
+        """How many pages of `HEAP_PAGE` bytes differ."""
+        return sum(
+            old[start : start + HEAP_PAGE] != new[start : start + HEAP_PAGE]
+            for page in before.pages.keys() | self.pages.keys()
+            if (old := before.pages.get(page, _ZERO_PAGE)) is not (new := self.pages.get(page, _ZERO_PAGE))
+            for start in range(0, PAGE, HEAP_PAGE)
+        )
+
 
 class Instance:
     """A module in a wasmtime store. `close` gives its memory back at once."""
@@ -305,7 +323,6 @@ class Instance:
         functions = system_api(module.word_bits)
         for item in module.compiled.imports:
             linker.define_func("ic0", item.name, item.type, self.api.host_function(item.name, functions[item.name]))
-        self.store.set_fuel(1 << 40)  # For the data segments: instantiation runs no code of the module's.
         try:
             self._exports = linker.instantiate(self.store, module.compiled).exports(self.store)
         except (wasmtime.Trap, wasmtime.WasmtimeError) as error:
@@ -314,6 +331,7 @@ class Instance:
                 "IC0521", f"Canister encountered a Wasm engine error: Failed to instantiate module: {reason}"
             ) from None
         self.memory = self.api.memory = self._exports.get("canister memory")
+        self._counter = self.api.counter = self._exports[_COUNTER]
         self._globals = [name for name in self._exports if name.startswith("canister global ")]
 
     def close(self) -> None:
@@ -328,15 +346,17 @@ class Instance:
         Raises `Trapped` where it traps, takes more than `limit` instructions or uses the System API wrongly.
         """
         self.api.message, self.api.state, self.api.instruction_limit = message, state, limit
-        self.store.set_fuel(limit)
+        self._counter.set_value(self.store, limit)
         try:
             return self._function(function)()
         except wasmtime.Trap as trap:
-            raise _reason(trap, limit) from None
+            if self._counter.value(self.store) == OUT_OF_INSTRUCTIONS:
+                raise out_of_instructions(limit) from None
+            raise trapped(_TRAPS.get(trap.trap_code, "unknown")) from None
 
     def instructions(self) -> int:
-        """What the last run took."""
-        return self.api.instruction_limit - self.store.get_fuel()
+        """What the last run took, without the pages that it changed."""
+        return min(self.api.instructions(), self.api.instruction_limit)
 
     def _function(self, function: str | tuple[int, int]) -> Callable[[], object]:
         if isinstance(function, str):
@@ -358,15 +378,21 @@ class Instance:
         text, end, _ = self.api.read("text_at", start, size).partition(b"\0") if size else (b"", b"", b"")
         return text.decode(errors="replace") if end else None
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self, before: Snapshot | None = None) -> Snapshot:
+        """What the instance is now. It shares with `before` the pages that are the same."""
         values = {name: self._exports[name].value(self.store) for name in self._globals}
         if not self.memory:
             return Snapshot(0, {}, values)
         base = self.api.heap_address()
         count = self.memory.size(self.store)
         touched = _touched_pages(base, count)
-        copies = ((page, bytes(_PageArray.from_address(base + page * PAGE))) for page in touched)
-        return Snapshot(count, {page: data for page, data in copies if data != _ZERO_PAGE}, values)
+        old = before.pages if before else {}
+        pages = {}
+        for page in touched:
+            data = bytes(_PageArray.from_address(base + page * PAGE))
+            if data != _ZERO_PAGE:
+                pages[page] = old[page] if old.get(page) == data else data
+        return Snapshot(count, pages, values)
 
     def restore(self, snapshot: Snapshot) -> None:
         """Make a new instance what the one of the snapshot was."""
@@ -403,12 +429,6 @@ def _touched_pages(start: int, count: int) -> Iterable[int]:
     return dict.fromkeys(match.start() * mmap.PAGESIZE // PAGE for match in used)
 
 
-def _reason(trap: wasmtime.Trap, limit: int) -> Trapped:
-    if trap.trap_code == wasmtime.TrapCode.OUT_OF_FUEL:
-        return Trapped("IC0522", f"Canister exceeded the limit of {limit} instructions for single message execution.")
-    return trapped(_TRAPS.get(trap.trap_code, "unknown"))
-
-
 # The canister
 
 
@@ -419,7 +439,7 @@ class Canister:
     """The principal, as text, that calls come from."""
 
     instructions: int
-    """What the last message took, in wasmtime's fuel."""
+    """What the last message took, as the replica counts it."""
 
     _instance: Instance | None = None
 
@@ -725,6 +745,7 @@ class Canister:
         self._save()
         state = self._state.fork()
         limit = self._instruction_limits[_LIMIT_NAMES.get(message.mode, "update")]
+        is_query = message.mode in ("NRQ", "CQ", "RQ", "F")
         try:
             try:
                 instance.run(function, message, state, limit)
@@ -732,14 +753,19 @@ class Canister:
                 self.instructions = instance.instructions()
                 if message.mode in ("I", "s", "U"):
                     self._check_memory_limit()
+            if not is_query:
+                after = instance.snapshot(self._saved)
+                self.instructions += CHANGED_PAGE_PRICES[self.word_bits] * after.changed_since(self._saved)
+                if self.instructions > limit:
+                    raise out_of_instructions(limit)
         except BaseException:
             self._drop()
             raise
-        if message.mode in ("NRQ", "CQ", "RQ", "F"):
+        if is_query:
             self._drop()
         else:
             instance.api.give_up_call()
-            self._state, self._saved = state, None
+            self._state, self._saved = state, after
             if message.mode not in ("I", "G", "s"):
                 self._check_low_memory()
         if message.mode == "RQ":

@@ -122,9 +122,26 @@ MAX_STABLE_PAGES = (500 << 30) // PAGE
 """The replica's `MAX_STABLE_MEMORY_IN_BYTES`, 500 GiB, in pages."""
 
 MAX_STABLE_PAGES_32 = (4 << 30) // PAGE
-MAX_SYSTEM_CALLS = 1_000_000
-"""Calls of the System API in one message, each 64 KiB that one copies being one more. The replica charges instructions
-for them; without that, an endless loop of calls would run for days."""
+
+CALL_PRICE = 500
+"""Instructions for a call of an `ic0` function that `CALL_PRICES` does not name; each byte that it copies is one more."""
+
+CALL_PRICES = {
+    "call_new": 1_500,
+    "call_perform": 5_000,
+    "is_controller": 1_000,
+    "performance_counter": 200,
+    "debug_print": 100,
+    **dict.fromkeys(("stable_size", "stable_read", "stable_write"), 20),
+    **dict.fromkeys(("stable64_size", "stable64_read", "stable64_write"), 20),
+}
+"""Instructions for a call, by name (rs/embedders/src/wasmtime_embedder/system_api_complexity.rs in the replica)."""
+
+SENT_BYTE_PRICE = 50
+"""Instructions for each byte of a reply, a reject message or a call's argument (`BYTE_TRANSMISSION_COST_FACTOR` there)."""
+
+OUT_OF_INSTRUCTIONS = -(1 << 63)
+"""The counter of a message that wanted more instructions than its limit."""
 
 MAX_REPLY_BYTES = {"RQ": 2 << 20, "NRQ": 3 << 20, "CQ": 3 << 20}
 """Largest reply in bytes by mode; 2 MiB in the modes not named (the replica's rs/limits)."""
@@ -190,6 +207,11 @@ def trapped(cause: str) -> Trapped:
 def violation(reason: str) -> Trapped:
     """The replica's error for a wrong use of the System API."""
     return Trapped("IC0504", f"Canister violated contract: {reason}")
+
+
+def out_of_instructions(limit: int) -> Trapped:
+    """The replica's error for a message that takes more than `limit` instructions."""
+    return Trapped("IC0522", f"Canister exceeded the limit of {limit} instructions for single message execution.")
 
 
 def principal_text(principal: bytes) -> str:
@@ -275,7 +297,6 @@ class Message:
     accepted_cycles: int = 0
     call: Call | None = None
     calls: list[Call] = field(default_factory=list)
-    system_calls: int = 0
 
 
 @dataclass
@@ -288,10 +309,12 @@ class World:
 
 
 class SystemApi:
-    """The host side of one Wasm instance. `store` and `memory` are set with it, the rest for each message."""
+    """The host side of one Wasm instance. `store`, `memory` and `counter` are set with it, the rest for each message."""
 
     store: wasmtime.Store
     memory: wasmtime.Memory | None = None
+    counter: wasmtime.Global
+    """How many instructions are left to the message."""
     message: Message
     state: State
     instruction_limit: int
@@ -302,20 +325,31 @@ class SystemApi:
     def host_function(self, name: str, signature: Signature) -> Callable[..., int | None]:
         """The Python function to link as `ic0.name`. It takes numbers as unsigned and checks the mode."""
         function = getattr(self, name, None)
+        price = CALL_PRICES.get(name, CALL_PRICE)
         masks = [(1 << int(ty[1:])) - 1 for ty in signature.params]
 
         def call(*arguments: int) -> int | None:
             if self.message.mode not in signature.modes:
                 mode = self.message.mode_name or MODES[self.message.mode]
                 raise violation(f'"ic0_{name}" cannot be executed in {mode} mode')
-            self.message.system_calls += 1
-            if self.message.system_calls > MAX_SYSTEM_CALLS:
-                raise NotProvided(f"a message that calls the System API more than {MAX_SYSTEM_CALLS} times")
+            self._charge(price)
             if function is None:
                 raise NotProvided(f"ic0.{name}")
             return function(*(value & mask for value, mask in zip(arguments, masks, strict=True)))
 
         return call
+
+    # Instructions
+
+    def instructions(self) -> int:
+        """What the message took so far."""
+        return self.instruction_limit - self.counter.value(self.store)
+
+    def _charge(self, instructions: int) -> None:
+        left = self.counter.value(self.store) - instructions
+        self.counter.set_value(self.store, max(left, OUT_OF_INSTRUCTIONS))
+        if left < 0:
+            raise out_of_instructions(self.instruction_limit)
 
     # Memory
 
@@ -328,16 +362,18 @@ class SystemApi:
 
     def _address(self, what: str, start: int, size: int) -> int:
         check_range(what, start, size, self.heap_bytes())
-        self.message.system_calls += size // PAGE
         return self.heap_address() + start
 
-    def read(self, what: str, src: int, size: int) -> bytes:
+    def read(self, what: str, src: int, size: int, price: int = 1) -> bytes:
+        """Bytes of the heap, for which the message pays `price` instructions each."""
         address = self._address(what, src, size)
+        self._charge(price * size)
         return bytes((ctypes.c_ubyte * size).from_address(address)) if size else b""
 
     def _copy(self, name: str, what: str, source: bytes, dst: int, offset: int, size: int) -> None:
         address = self._address(f"ic0.{name} heap", dst, size)
         check_range(f"ic0.{name} {what}", offset, size, len(source))
+        self._charge(size)
         ctypes.memmove(address, source[offset : offset + size], size)
 
     def _put128(self, name: str, dst: int, value: int) -> None:
@@ -393,7 +429,7 @@ class SystemApi:
     def msg_reply_data_append(self, src: int, size: int) -> None:
         self._must_be_unanswered("msg_reply_data_append", ".")
         self._check_answer_size("msg_reply_data_append", len(self.message.data) + size)
-        self.message.data += self.read("msg.reply", src, size)
+        self.message.data += self.read("msg.reply", src, size, SENT_BYTE_PRICE)
 
     def msg_reply(self) -> None:
         self._must_be_unanswered("msg_reply")
@@ -403,7 +439,7 @@ class SystemApi:
         self._must_be_unanswered("msg_reject")
         self._check_answer_size("msg_reject", size)
         try:
-            reason = self.read("ic0.msg_reject", src, size).decode()
+            reason = self.read("ic0.msg_reject", src, size, SENT_BYTE_PRICE).decode()
         except UnicodeDecodeError:
             raise violation("ic0.msg_reject: invalid UTF-8 string provided") from None
         self.message.answer = Rejected("IC0406", reason)
@@ -543,7 +579,7 @@ class SystemApi:
             raise violation(
                 f"ic0.call_data_append: payload size ({len(call.payload) + size}) cannot be larger than {2 << 20}"
             )
-        call.payload += self.read("ic0.call_data_append", src, size)
+        call.payload += self.read("ic0.call_data_append", src, size, SENT_BYTE_PRICE)
 
     def call_with_best_effort_response(self, timeout_seconds: int) -> None:
         call = self._call("ic0.call_with_best_effort_response")
@@ -587,6 +623,7 @@ class SystemApi:
     def stable64_read(self, dst: int, offset: int, size: int) -> None:
         self._check_stable(offset, size)
         address = self._address("ic0.stable64_read", dst, size)
+        self._charge(size)
         for page, start, end, done in _pieces(offset, size):
             data = self.state.stable.get(page, _ZERO_PAGE)[start:end]
             ctypes.memmove(address + done, data, end - start)
@@ -648,7 +685,7 @@ class SystemApi:
         if counter > 1:
             raise violation(f"Error getting performance counter type {counter}")
         before = self.message.context.instructions if counter == 1 else 0
-        return before + self.instruction_limit - self.store.get_fuel()
+        return before + self.instructions()
 
     # Environment variables: there are none.
 

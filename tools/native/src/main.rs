@@ -13,6 +13,7 @@
 //! An empty .did, or a METHOD that it lacks, leaves the values untyped. A failure is one reason on standard error.
 
 mod candid;
+mod meter;
 mod module;
 
 use std::error::Error;

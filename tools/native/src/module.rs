@@ -5,8 +5,10 @@
 //! signatures of exports are not looked at here: `tools/system_api.py` has their table.
 
 use crate::Result;
+use crate::meter::Meter;
 use std::collections::HashSet;
-use wasm_encoder::{ExportKind, ExportSection, Module, RawSection, SectionId};
+use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
+use wasm_encoder::{CodeSection, ExportKind, ExportSection, GlobalSection, Module, RawSection, Section, SectionId};
 use wasmparser::{
     ExternalKind, FunctionBody, GlobalType, Operator, Parser, Payload, ValType, Validator,
     WasmFeatures,
@@ -20,10 +22,11 @@ const MAX_GLOBALS: u32 = 1_000;
 const MAX_CUSTOM_SECTIONS: usize = 16;
 const MAX_CUSTOM_BYTES: usize = 1 << 20;
 const MAX_FUNCTION_INSTRUCTIONS: usize = 1_000_000;
+const COUNTER: &str = "canister counter_instructions";
 
 /// Names that the replica gives to exports of its own.
 const RESERVED: [&str; 6] = [
-    "canister counter_instructions",
+    COUNTER,
     "canister_start",
     "canister counter_dirty_pages",
     "canister counter_accessed_pages",
@@ -31,15 +34,22 @@ const RESERVED: [&str; 6] = [
     "stable_bytemap_memory",
 ];
 
-/// Refuses what the replica refuses; otherwise returns the same module with more exports: its memory as
-/// `canister memory`, its first table as `canister table`, its mutable globals as `canister global N`, and its start
-/// function as `canister_start`, which instantiation then no longer runs. `max_pages` (64 KiB each) is the highest
-/// maximum that a 64-bit memory may declare.
+/// Refuses what the replica refuses; otherwise returns the same module, metered, with more exports: the instructions
+/// that are left as `canister counter_instructions`, its memory as `canister memory`, its first table as `canister table`,
+/// its mutable globals as `canister global N`, and its start function as `canister_start`, which instantiation then no
+/// longer runs. `max_pages` (64 KiB each) is the highest maximum that a 64-bit memory may declare.
 pub fn prepare(wasm: &[u8], max_pages: u64) -> Result<Vec<u8>> {
-    Validator::new_with_features(FEATURES).validate_all(wasm).map_err(|error| {
+    let types = Validator::new_with_features(FEATURES).validate_all(wasm).map_err(|error| {
         format!("Wasmtime failed to validate wasm module wasmtime::Module::validate() failed with {error}")
     })?;
+    let types = types.as_ref();
+    let meter = Meter {
+        counter: types.global_count(),
+        wide: types.memory_count() > 0 && types.memory_at(0).memory64,
+    };
+    let mut globals = GlobalSection::new();
     let mut exports = ExportSection::new();
+    let mut code = CodeSection::new();
     let mut sections = Vec::new();
     let mut customs = Customs::default();
     let mut function = 0;
@@ -60,6 +70,7 @@ pub fn prepare(wasm: &[u8], max_pages: u64) -> Result<Vec<u8>> {
             }
             Payload::GlobalSection(reader) => {
                 limit(reader.count(), "globals", MAX_GLOBALS)?;
+                RoundtripReencoder.parse_global_section(&mut globals, reader.clone())?;
                 for (index, global) in (0..).zip(reader) {
                     let ty = global?.ty;
                     check_global(ty)?;
@@ -90,13 +101,16 @@ pub fn prepare(wasm: &[u8], max_pages: u64) -> Result<Vec<u8>> {
             }
             Payload::CodeSectionEntry(body) => {
                 check_body(function, &body)?;
+                meter.add_to(&body, &mut code)?;
                 function += 1;
             }
             Payload::CustomSection(section) => customs.check(section.name(), section.data())?,
             _ => {}
         }
     }
-    Ok(with_exports(wasm, sections, &exports))
+    meter.define_globals(&mut globals);
+    exports.export(COUNTER, ExportKind::Global, meter.counter);
+    Ok(assemble(wasm, sections, &globals, &exports, &code))
 }
 
 /// The text of the custom section `candid:service`, public or private, or nothing.
@@ -114,28 +128,33 @@ pub fn interface(wasm: &[u8]) -> Result<Vec<u8>> {
     Ok(Vec::new())
 }
 
-fn with_exports(
+/// The module with other globals, exports and code, and without its start section.
+fn assemble(
     wasm: &[u8],
     sections: Vec<(u8, std::ops::Range<u64>)>,
+    globals: &GlobalSection,
     exports: &ExportSection,
+    code: &CodeSection,
 ) -> Vec<u8> {
     let mut module = Module::new();
-    let mut written = exports.is_empty();
+    let mut added = false;
     for (id, range) in sections {
-        // Every section that may follow the exports has a higher number than theirs.
-        if id >= SectionId::Export as u8 && !written {
-            module.section(exports);
-            written = true;
+        // Each section that comes after globals and exports has a higher number than they.
+        if id >= SectionId::Global as u8 && !added {
+            module.section(globals).section(exports);
+            added = true;
         }
-        if id != SectionId::Export as u8 && id != SectionId::Start as u8 {
+        if id == SectionId::Code as u8 {
+            module.section(code);
+        } else if ![globals.id(), exports.id(), SectionId::Start as u8].contains(&id) {
             module.section(&RawSection {
                 id,
                 data: &wasm[range.start as usize..range.end as usize],
             });
         }
     }
-    if !written {
-        module.section(exports);
+    if !added {
+        module.section(globals).section(exports);
     }
     module.finish()
 }
