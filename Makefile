@@ -1,6 +1,6 @@
 # make hello   generate a project, build it for wasm64, run it and print its answer
 # make test    all tests; make test-fast  those that need no Rust
-# make bench   measure size, instructions and time, and write docs/reference/benchmark.* (some ten minutes; half an hour the first time)
+# make bench   measure instructions and size, and write docs/reference/benchmark.* (some five minutes)
 # make picture draw the README's picture anew, from a real run
 # make docs    write the reference pages anew, and the site to build/docs
 # make lock    render the template's Cargo.lock anew after a pin in template/Cargo.toml.jinja moved

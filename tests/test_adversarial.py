@@ -115,11 +115,16 @@ def test_what_yaml_takes_for_another_type_is_refused(template: Path, tmp_path: P
     assert not (tmp_path / "hello").exists()
 
 
-@pytest.mark.parametrize("limit", ["6442450944", "0", "6 GiB", "'007000000'"])
-def test_a_number_of_bytes_in_a_data_file_is_a_memory_limit(template: Path, tmp_path: Path, limit: str) -> None:
+@pytest.mark.parametrize(
+    ("limit", "written"),
+    [("6442450944", "6442450944"), ("0", "0"), ("6 GiB", "6 GiB"), ("'007000000'", "7000000")],
+)
+def test_a_number_of_bytes_in_a_data_file_is_a_memory_limit(
+    template: Path, tmp_path: Path, limit: str, written: str
+) -> None:
     copier_copy(template, tmp_path / "hello", *data_file(tmp_path, f"wasm_memory_limit: {limit}"))
     canister = json.loads((tmp_path / "hello/dfx.json").read_text())["canisters"]["hello_backend"]
-    assert canister["initialization_values"]["wasm_memory_limit"] == limit.strip("'")
+    assert canister["post_install"].endswith(f" --wasm-memory-limit '{written}'")
 
 
 def test_a_number_that_is_too_long_to_compute_with_is_no_memory_limit(template: Path, tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
-"""The benchmark in docs/ is what was measured, of what the template is now, and meets the goal."""
+"""The benchmark shows what was measured, and its figures are those of the present template."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -10,11 +9,13 @@ from xml.etree import ElementTree
 
 import bench
 import pytest
-from bench_report import GOAL, OURS, chart, find, page, ratios
+from bench_report import CARGO, GOAL, OURS, chart, find, page, summary
 from canister import Trapped
-from conftest import ROOT
+from conftest import Generate
+from picture import PICTURE
 
 FIGURES = json.loads(bench.FIGURES.read_text())
+OWN = find(FIGURES, "workloads", OURS, "wasm64")
 RENDER = "run .venv/bin/python tools/bench.py --render"
 
 
@@ -27,50 +28,32 @@ def test_the_chart_is_rendered_from_the_figures() -> None:
     assert written == rendered, RENDER  # But for the last digits of a coordinate, which may differ between systems.
 
 
-def test_the_chart_has_our_point() -> None:
-    ids = {element.get("id") for element in ElementTree.parse(bench.CHART).iter()}
-    assert "this-template" in ids
-
-
-@pytest.mark.pins
-def test_the_figures_are_of_the_present_template() -> None:
-    assert FIGURES["template"] == bench.sources(), "run make bench"
-
-
 @pytest.mark.parametrize("what", GOAL)
-def test_the_goal_is_met(what: str) -> None:
-    assert ratios(FIGURES, find(FIGURES, OURS)["shrunk"])[what] <= GOAL[what]
+def test_the_profile_meets_its_goal(what: str) -> None:
+    assert summary(OWN, find(FIGURES, "workloads", CARGO, "wasm64"))[what] <= GOAL[what]
 
 
-def test_a_profile_takes_the_place_of_the_templates_own(template: Path, tmp_path: Path) -> None:
-    manifest, script = tmp_path / "Cargo.toml", tmp_path / "build.sh"
-    manifest.write_text("[workspace]\n\n# Ours.\n[profile.release]\nlto = true\n\n[profile.release.package.candid]\n")
-    script.write_text((template / "template/build.sh").read_text())
-    before = manifest.read_text(), script.read_text()
-    with bench.profile(tmp_path, "[profile.release]\nopt-level = 3\n"):
-        assert manifest.read_text() == "[workspace]\n\n[profile.release]\nopt-level = 3\n"
-        assert "--config=" not in script.read_text()
-        assert subprocess.run(["bash", "-n", script], check=False).returncode == 0
-    with bench.profile(tmp_path, None):
-        assert (manifest.read_text(), script.read_text()) == before
+@pytest.mark.rust
+@pytest.mark.pins
+def test_the_module_takes_what_the_figures_say(tmp_path: Path) -> None:
+    measured = bench.measure(bench.build(bench.project(tmp_path / "hello"), "workloads"))
+    for name in ("built", "bytes", "gzipped", "instructions"):
+        assert measured[name] == pytest.approx(OWN[name], rel=0.01), "run make bench"
 
 
-def test_a_missing_tool_is_named(tmp_path: Path) -> None:
-    before = {file: file.read_bytes() for file in (bench.FIGURES, bench.PAGE, bench.CHART)}
-    command = [sys.executable, "tools/bench.py"]
-    result = subprocess.run(
-        command, cwd=ROOT, env=os.environ | {"PATH": str(tmp_path)}, text=True, capture_output=True, check=False
-    )
-    assert (result.returncode, result.stderr) == (1, "make bench: rustup is missing.\n")
-    assert before == {file: file.read_bytes() for file in before}
+@pytest.mark.rust
+@pytest.mark.pins
+def test_the_picture_in_the_readme_shows_the_modules_size(module: Generate) -> None:
+    shown = " ".join(ElementTree.parse(PICTURE).getroot().itertext())
+    assert f": {module().stat().st_size} bytes, sha256 " in shown, "run make picture"
 
 
 @pytest.mark.parametrize(
     ("error", "sentence"),
     [
-        (subprocess.CalledProcessError(1, ["bash", "build.sh"]), "bash build.sh failed; what is wrong stands above."),
+        (FileNotFoundError(2, "No such file", "ic-wasm"), "ic-wasm is missing."),
+        (subprocess.CalledProcessError(1, ["bash", "build.sh"]), "bash build.sh failed; the reason is above."),
         (Trapped("IC0502", "Canister trapped"), "IC0502: Canister trapped"),
-        (ValueError("greet does not greet"), "greet does not greet"),
     ],
 )
 def test_a_failure_is_one_sentence_and_writes_nothing(

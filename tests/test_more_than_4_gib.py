@@ -59,10 +59,10 @@ def wasm32(large: Generate) -> Path:
 @pytest.fixture(scope="module")
 def granted(project: Path) -> int:
     """The heap limit in bytes that dfx.json and icp.yaml set."""
-    dfx = json.loads((project / "dfx.json").read_text())["canisters"]["hello_backend"]["initialization_values"]
+    dfx = json.loads((project / "dfx.json").read_text())["canisters"]["hello_backend"]["post_install"]
     icp = yaml.safe_load((project / "icp.yaml").read_text())["canisters"][0]["settings"]
-    assert dfx == icp
-    return parse_size(dfx["wasm_memory_limit"])
+    assert dfx.endswith(f" --wasm-memory-limit '{icp['wasm_memory_limit']}'")
+    return parse_size(icp["wasm_memory_limit"])
 
 
 def take(canister: Canister, mib: int) -> int:
@@ -136,10 +136,15 @@ def test_an_upgrade_drops_the_heap(wasm64: Path, granted: int) -> None:
     assert take(canister, 1024) < 1 << 32
 
 
+def test_dfx_sets_the_limit_of_dfx_json_and_the_threshold_of_icp_yaml(project: Path) -> None:
+    generated = json.loads((project / "dfx.json").read_text())["canisters"]["hello_backend"]["post_install"]
+    threshold = yaml.safe_load(fenced(RECIPE, "yaml")[0])["wasm_memory_threshold"]
+    assert fenced(RECIPE, "json") == [f'"post_install": "{generated} --wasm-memory-threshold \'{threshold}\'",\n']
+
+
 def test_the_low_memory_hook_stops_new_blocks_before_the_limit_does(wasm64: Path, granted: int) -> None:
-    threshold = re.findall(r'wasm_memory_threshold"?: "?(.*iB)', RECIPE.read_text())
-    assert len(set(threshold)) == 1 < len(threshold)  # As dfx.json says it, and icp.yaml.
-    canister = Canister.install(wasm64, wasm_memory_limit=granted, wasm_memory_threshold=threshold[0])
+    threshold = yaml.safe_load(fenced(RECIPE, "yaml")[0])["wasm_memory_threshold"]
+    canister = Canister.install(wasm64, wasm_memory_limit=granted, wasm_memory_threshold=threshold)
     last = [take(canister, 1024) for _ in range(5)][-1]
     with pytest.raises(Trapped, match="memory is low: no more blocks"):
         take(canister, 1)

@@ -25,6 +25,8 @@ NO_PINS = {
     ("template/src/{{ canister_name }}/Cargo.toml.jinja", "0.1.0"): "the canister's own version",
     ("tools/go/go.mod", "1.25.0"): "the oldest Go that will do",
     ("tools/native/Cargo.toml", "0.1.0"): "our own version",
+    ("tools/workloads/Cargo.toml", "0.1.0"): "our own version",
+    ("tools/workloads/Cargo.toml", "0.10"): "what the template's Cargo.lock has",
 }
 CHECKOUT = "actions/checkout"
 

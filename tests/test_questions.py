@@ -102,8 +102,8 @@ def test_the_folder_may_be_the_current_one(template: Path, tmp_path: Path, monke
 )
 def test_a_memory_limit_is_taken_as_dfx_takes_it(template: Path, tmp_path: Path, limit: str) -> None:
     project = copy(template, tmp_path / "hello", wasm_memory_limit=limit)
-    canister = yaml.safe_load((project / "dfx.json").read_text())["canisters"]["hello_backend"]
-    assert canister["initialization_values"] == {"wasm_memory_limit": limit}
+    answers = yaml.safe_load((project / ".copier-answers.yml").read_text())
+    assert answers["wasm_memory_limit"] == limit
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import shlex
 import tomllib
 from pathlib import Path
 
@@ -46,8 +47,8 @@ def test_dfx_json_is_what_the_ic_needs_for_wasm64(generate: Generate) -> None:
         "shrink": True,
         "gzip": True,
         "wasm": "target/wasm64-unknown-unknown/release/hello_backend.wasm",
+        "post_install": "dfx canister update-settings hello_backend --wasm-memory-limit '6 GiB'",
         "metadata": [{"name": "candid:service"}],
-        "initialization_values": {"wasm_memory_limit": "6 GiB"},
     }
 
 
@@ -99,16 +100,36 @@ def test_build_sh_can_be_executed(generate: Generate) -> None:
     assert os.access(generate() / "build.sh", os.X_OK)
 
 
-def test_icp_yaml_sets_the_memory_limit_in_a_unit_that_icp_cli_knows(generate: Generate) -> None:
-    for limit, written in {
-        "6 GiB": "6 GiB",
-        "512 mb": "512 mb",
-        "1 TiB": 2**40,
-        "007000000": 7_000_000,
-        "7000000 B": 7_000_000,
-    }.items():
-        canister = yaml.safe_load((generate(wasm_memory_limit=limit) / "icp.yaml").read_text())["canisters"][0]
-        assert canister["settings"] == {"wasm_memory_limit": written}
+@pytest.mark.parametrize(
+    ("limit", "written"),
+    [
+        ("0", 0),
+        ("0 YiB", 0),
+        ("007000000", 7_000_000),
+        ("7000000 B", 7_000_000),
+        ("5000 kB", "5000 kB"),
+        ("5000KiB", "5000KiB"),
+        ("512 mb", "512 mb"),
+        ("6 GiB", "6 GiB"),
+        ("1 TB", 10**12),
+        ("256 TiB", 2**48),
+    ],
+)
+def test_dfx_and_icp_cli_get_the_limit_in_a_form_that_both_take(
+    generate: Generate, limit: str, written: int | str
+) -> None:
+    project = generate(wasm_memory_limit=limit)
+    (canister,) = yaml.safe_load((project / "icp.yaml").read_text())["canisters"]
+    assert canister["settings"] == {"wasm_memory_limit": written}
+    command = ["dfx", "canister", "update-settings", "hello_backend", "--wasm-memory-limit", str(written)]
+    assert shlex.split(dfx_canister(project)["post_install"]) == command
+
+
+@pytest.mark.parametrize("name", ["a", "z" * 64, "h_2__"])
+def test_dfx_sets_the_limit_of_the_canister_by_its_name(generate: Generate, name: str) -> None:
+    canister = json.loads((generate(canister_name=name) / "dfx.json").read_text())["canisters"][name]
+    assert f" {name} " in canister["post_install"]
+    assert shlex.quote(name) == name
 
 
 @pytest.mark.parametrize("shrink", [True, False])

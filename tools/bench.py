@@ -100,7 +100,11 @@ def versions(folder: Path) -> dict[str, str]:
     rustc = subprocess.check_output(["rustup", "run", nightly(), "rustc", "--version"], text=True)
     ic_wasm = subprocess.check_output(["ic-wasm", "--version"], text=True)
     pins = re.findall(r'^(candid|ic-cdk) = "=(.+)"$', (folder / "Cargo.toml").read_text(), re.MULTILINE)
-    tools = {"rustc": rustc.removeprefix("rustc ").strip(), "ic-wasm": ic_wasm.split()[-1], "zlib": zlib.ZLIB_RUNTIME_VERSION}
+    tools = {
+        "rustc": rustc.removeprefix("rustc ").strip(),
+        "ic-wasm": ic_wasm.split()[-1],
+        "zlib": zlib.ZLIB_RUNTIME_VERSION,
+    }
     return dict(pins) | tools
 
 
