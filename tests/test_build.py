@@ -1,6 +1,7 @@
 """build.sh and cargo: what is generated builds as it is, wherever and by whomever, and a failure says what to do."""
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -187,3 +188,21 @@ def test_build_sh_points_to_the_compilers_error(generate: Generate) -> None:
     assert cause == "hello_backend did not compile."
     assert advice == "Mend the first error above."
     assert "cannot find value `greeting`" in result.stderr
+
+
+@pytest.mark.rust
+def test_only_the_projects_own_crates_are_compiled_with_vector_instructions(generate: Generate, tmp_path: Path) -> None:
+    """By what cargo would do, asked with `--unit-graph`: building all of it takes a minute."""
+    project = generate()
+    (project / "src/hello_backend/build.rs").write_text("fn main() {}\n")
+    rustup, shown = shutil.which("rustup"), tmp_path / "bin/rustup"
+    shown.parent.mkdir()
+    ask = f'case "$*" in *" cargo build "*) set -- "$@" --unit-graph -Z unstable-options ;; esac\nexec "{rustup}" "$@"'
+    shown.write_text(f"#!/bin/sh\n{ask}\n")
+    shown.chmod(0o755)
+    result = build(project, "hello_backend", PATH=f"{shown.parent}{os.pathsep}{os.environ['PATH']}")
+    units = json.loads(result.stdout.splitlines()[0])["units"]
+    flags = {(unit["target"]["name"], unit["platform"]): unit["profile"].get("rustflags", []) for unit in units}
+    assert flags.pop(("hello_backend", "wasm64-unknown-unknown")) == ["-Ctarget-feature=+simd128"]
+    assert {"build-script-build", "candid", "std"} <= {name for name, _ in flags}
+    assert not any(flags.values())

@@ -32,7 +32,6 @@ from typing import Self
 import wasmtime
 import workspace
 from system_api import (
-    OUT_OF_INSTRUCTIONS,
     PAGE,
     Call,
     CallContext,
@@ -314,6 +313,9 @@ class Snapshot:
 class Instance:
     """A module in a wasmtime store. `close` gives its memory back at once."""
 
+    instructions: int
+    """What the last run took, without the pages of the heap that it changed."""
+
     def __init__(self, module: Module, world: World) -> None:
         self._word = f"i{module.word_bits}"
         self.api = SystemApi(world)
@@ -331,7 +333,7 @@ class Instance:
                 "IC0521", f"Canister encountered a Wasm engine error: Failed to instantiate module: {reason}"
             ) from None
         self.memory = self.api.memory = self._exports.get("canister memory")
-        self._counter = self.api.counter = self._exports[_COUNTER]
+        self.api.counter = self._exports[_COUNTER]
         self._globals = [name for name in self._exports if name.startswith("canister global ")]
 
     def close(self) -> None:
@@ -345,18 +347,17 @@ class Instance:
 
         Raises `Trapped` where it traps, takes more than `limit` instructions or uses the System API wrongly.
         """
-        self.api.message, self.api.state, self.api.instruction_limit = message, state, limit
-        self._counter.set_value(self.store, limit)
+        self.api.message, self.api.state, self.api.instruction_limit, self.api.charged = message, state, limit, 0
+        self.api.counter.set_value(self.store, limit)
         try:
             return self._function(function)()
         except wasmtime.Trap as trap:
-            if self._counter.value(self.store) == OUT_OF_INSTRUCTIONS:
-                raise out_of_instructions(limit) from None
             raise trapped(_TRAPS.get(trap.trap_code, "unknown")) from None
-
-    def instructions(self) -> int:
-        """What the last run took, without the pages that it changed."""
-        return min(self.api.instructions(), self.api.instruction_limit)
+        finally:
+            taken = self.api.instructions()
+            self.instructions = min(taken, limit)
+            if taken > limit:
+                raise out_of_instructions(limit) from None
 
     def _function(self, function: str | tuple[int, int]) -> Callable[[], object]:
         if isinstance(function, str):
@@ -750,7 +751,7 @@ class Canister:
             try:
                 instance.run(function, message, state, limit)
             finally:
-                self.instructions = instance.instructions()
+                self.instructions = instance.instructions
                 if message.mode in ("I", "s", "U"):
                     self._check_memory_limit()
             if not is_query:

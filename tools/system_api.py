@@ -140,8 +140,6 @@ CALL_PRICES = {
 SENT_BYTE_PRICE = 50
 """Instructions for each byte of a reply, a reject message or a call's argument (`BYTE_TRANSMISSION_COST_FACTOR` there)."""
 
-OUT_OF_INSTRUCTIONS = -(1 << 63)
-"""The counter of a message that wanted more instructions than its limit."""
 
 MAX_REPLY_BYTES = {"RQ": 2 << 20, "NRQ": 3 << 20, "CQ": 3 << 20}
 """Largest reply in bytes by mode; 2 MiB in the modes not named (the replica's rs/limits)."""
@@ -314,7 +312,9 @@ class SystemApi:
     store: wasmtime.Store
     memory: wasmtime.Memory | None = None
     counter: wasmtime.Global
-    """How many instructions are left to the message."""
+    """What is left of the limit, without what was charged for calls of the System API."""
+    charged: int
+    """Instructions charged for calls of the System API. They are kept here, as setting a global from Python is slow."""
     message: Message
     state: State
     instruction_limit: int
@@ -342,13 +342,12 @@ class SystemApi:
     # Instructions
 
     def instructions(self) -> int:
-        """What the message took so far."""
-        return self.instruction_limit - self.counter.value(self.store)
+        """What the message took so far: more than its limit where it wanted more."""
+        return self.instruction_limit - self.counter.value(self.store) + self.charged
 
     def _charge(self, instructions: int) -> None:
-        left = self.counter.value(self.store) - instructions
-        self.counter.set_value(self.store, max(left, OUT_OF_INSTRUCTIONS))
-        if left < 0:
+        self.charged += instructions
+        if self.charged > self.instruction_limit:
             raise out_of_instructions(self.instruction_limit)
 
     # Memory
