@@ -202,7 +202,6 @@ def test_only_the_projects_own_crates_are_compiled_with_vector_instructions(gene
     shown.chmod(0o755)
     result = build(project, "hello_backend", PATH=f"{shown.parent}{os.pathsep}{os.environ['PATH']}")
     units = json.loads(result.stdout.splitlines()[0])["units"]
-    flags = {(unit["target"]["name"], unit["platform"]): unit["profile"].get("rustflags", []) for unit in units}
-    assert flags.pop(("hello_backend", "wasm64-unknown-unknown")) == ["-Ctarget-feature=+simd128"]
-    assert {"build-script-build", "candid", "std"} <= {name for name, _ in flags}
-    assert not any(flags.values())
+    flagged = {unit["target"]["name"]: unit["profile"]["rustflags"] for unit in units if "rustflags" in unit["profile"]}
+    assert flagged == {"hello_backend": ["-Ctarget-feature=+simd128"]}
+    assert {"build-script-build", "candid", "std"} <= {unit["target"]["name"] for unit in units}

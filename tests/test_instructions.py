@@ -76,6 +76,7 @@ MEMORY_PRICES = {
 """Code that accesses memory once, and what the rest of it takes."""
 BLOCKS = {
     "a branch leaves the rest of its block out": ("(block (br 0) (drop (i64.const 1)))", 2),
+    "a branch that is taken leaves it out too": ("(block (br_if 0 (i32.const 1)) (drop (i64.const 1)))", 1 + 2),
     "a branch that is not taken goes on": ("(block (br_if 0 (i32.const 0)) (drop (i64.const 1)))", 1 + 2 + 2),
     "one side of an if counts": ("(if (i32.const 0) (then (call $nothing)) (else (drop (i64.const 1))))", 1 + 2 + 2),
     "a loop counts each time": (
