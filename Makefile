@@ -5,7 +5,7 @@
 # make docs    write the reference pages anew, and the site to build/docs
 # make lock    render the template's Cargo.lock anew after a pin in template/Cargo.toml.jinja moved
 # make outdated  tell which pins are behind; make pins  move them too, ending in the tests; make pins PINS="NAME..."  only these
-# make format  format this repository's Python; make requirements  lock the packages of pyproject.toml
+# make format  format this repository's Python and Rust; make requirements  lock the packages of pyproject.toml
 
 NAME = hello
 PYTHON ?= python3
@@ -61,6 +61,8 @@ pins:
 format:
 	.venv/bin/ruff format
 	.venv/bin/ruff check --fix
+	rustup run $$(sed -n 's/^channel = "\(.*\)"/\1/p' template/rust-toolchain.toml) rustfmt --edition=2024 \
+	  tools/native/src/main.rs tools/workloads/src/lib.rs
 
 requirements:
 	uv pip compile $(UPGRADE) --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url pyproject.toml --output-file $(REQUIREMENTS)

@@ -45,7 +45,7 @@ printf '%s\n' "$packages" | grep -Fqx -- "$canister" ||
   fail "This workspace has no package $canister." "It has: $(printf '%s' "$packages" | tr '\n' ' ')"
 
 # --target-dir: dfx.json and icp.yaml look for the module under target/, wherever the caller's own target folder is.
-# --config: vector instructions for the crates of this workspace, in addition to rustflags that it sets itself. Crates from
+# --config: vector instructions for the crates of this workspace, in addition to rustflags in .cargo/config.toml. Crates from
 # elsewhere may have vector code that only wasm32 can compile, and build scripts run on this machine.
 rustup run "$nightly" cargo build -Z build-std=std,panic_abort --target "$target" --release -p "$canister" --target-dir target \
   -Z profile-rustflags --config 'profile.release.rustflags = ["-Ctarget-feature=+simd128"]' \

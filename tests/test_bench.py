@@ -5,14 +5,11 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from xml.etree import ElementTree
 
 import bench
 import pytest
 from bench_report import CARGO, GOAL, OURS, chart, find, page, summary
 from canister import Trapped
-from conftest import Generate
-from picture import PICTURE
 
 FIGURES = json.loads(bench.FIGURES.read_text())
 OWN = find(FIGURES, "workloads", OURS, "wasm64")
@@ -35,17 +32,15 @@ def test_the_profile_meets_its_goal(what: str) -> None:
 
 @pytest.mark.rust
 @pytest.mark.pins
-def test_the_module_takes_what_the_figures_say(tmp_path: Path) -> None:
-    measured = bench.measure(bench.build(bench.project(tmp_path / "hello"), "workloads"))
-    for name in ("built", "bytes", "gzipped", "instructions"):
-        assert measured[name] == pytest.approx(OWN[name], rel=0.01), "run make bench"
-
-
-@pytest.mark.rust
-@pytest.mark.pins
-def test_the_picture_in_the_readme_shows_the_modules_size(module: Generate) -> None:
-    shown = " ".join(ElementTree.parse(PICTURE).getroot().itertext())
-    assert f": {module().stat().st_size} bytes, sha256 " in shown, "run make picture"
+def test_the_modules_take_what_the_figures_say(tmp_path: Path) -> None:
+    project = bench.project(tmp_path / "hello")
+    for canister in ("workloads", "hello_backend"):
+        figures = find(FIGURES, canister, OURS, "wasm64")
+        measured = bench.measure(bench.build(project, canister))
+        for name in ("built", "bytes", "gzipped", "instructions"):
+            assert measured[name] == pytest.approx(figures[name], rel=0.01), "run make bench"
+    here, there = (dict(versions, zlib="") for versions in (bench.versions(project), FIGURES["versions"]))
+    assert here == there, "run make bench"
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,13 @@ def test_make_lock_changes_nothing_while_no_pin_moves(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.rust
+def test_rustfmt_leaves_the_tools_as_they_are() -> None:
+    rustfmt = ["rustup", "run", workspace.nightly(), "rustfmt", "--edition=2024", "--check"]
+    result = run([*rustfmt, "tools/native/src/main.rs", "tools/workloads/src/lib.rs"], ROOT)
+    assert result.returncode == 0, result.stdout
+
+
+@pytest.mark.rust
 def test_rustfmt_leaves_what_is_generated_whatever_the_canisters_name(snapshot: Path, tmp_path: Path) -> None:
     sources = []
     for length in (1, 14, 20, 24, 37, 38, 51, 64):
@@ -191,7 +198,7 @@ def test_build_sh_points_to_the_compilers_error(generate: Generate) -> None:
 
 
 @pytest.mark.rust
-def test_only_the_projects_own_crates_are_compiled_with_vector_instructions(generate: Generate, tmp_path: Path) -> None:
+def test_only_own_crates_get_vector_instructions(generate: Generate, tmp_path: Path) -> None:
     """By what cargo would do, asked with `--unit-graph`: building all of it takes a minute."""
     project = generate()
     (project / "src/hello_backend/build.rs").write_text("fn main() {}\n")

@@ -4,10 +4,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from canister import Canister
 from conftest import Generate
+from picture import PICTURE
 from pocketic import PocketIcCanister, PocketIcError
 from workspace import native_tool
 
@@ -27,6 +29,12 @@ def test_greet_says_wasm64(install: Generate, module: Generate) -> None:
     canister = install(module())
     assert canister.word_bits == 64
     assert canister.call("greet", '("ICP")') == '("Hello, ICP! Powered by wasm64")'
+
+
+@pytest.mark.pins
+def test_the_picture_in_the_readme_shows_the_modules_size(module: Generate) -> None:
+    shown = " ".join(ElementTree.parse(PICTURE).getroot().itertext())
+    assert f": {module().stat().st_size} bytes, sha256 " in shown, "run make picture"
 
 
 def test_the_same_source_built_for_wasm32_says_wasm32(install: Generate, module: Generate) -> None:

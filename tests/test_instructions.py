@@ -185,10 +185,18 @@ def test_the_performance_counter_shows_no_pages(counter: int) -> None:
     assert shown + 2 * 4_000 + (500 + 8 * 50) + 500 == canister.instructions
 
 
-@pytest.mark.parametrize("bits", [64, 32])
-@pytest.mark.parametrize("size", [-1, 1 << 31])
+@pytest.mark.parametrize(("bits", "size"), [(64, -1), (64, 1 << 31), (64, 2**63 - 1), (32, -1), (32, 1 << 31)])
 def test_a_bulk_operation_of_any_size_stays_within_the_limit(bits: int, size: int) -> None:
     canister = install(f"(memory.fill (I.const 0) (i32.const 0) (I.const {size}))", bits)
-    with pytest.raises(Trapped, match="IC0522" if bits == 64 and size == -1 else "IC0502"):
+    with pytest.raises(Trapped, match="IC0502" if bits == 32 or size == 1 << 31 else "IC0522"):
         canister.update("go", b"")
     assert 0 < canister.instructions <= 40 * 10**9
+
+
+def test_the_limit_holds_where_a_bulk_operation_follows_unchecked_code() -> None:
+    spend = "(drop (i64.const 1))" * 50
+    code = f"(if (i32.const 1) (then {spend} (memory.fill (I.const 0) (i32.const 0) (I.const {2**63 - 1}))))"
+    canister = install(code, 64, instruction_limits={"update": 50})
+    with pytest.raises(Trapped, match="IC0522"):
+        canister.update("go", b"")
+    assert canister.instructions == 50

@@ -136,7 +136,7 @@ def test_an_upgrade_drops_the_heap(wasm64: Path, granted: int) -> None:
     assert take(canister, 1024) < 1 << 32
 
 
-def test_dfx_sets_the_limit_of_dfx_json_and_the_threshold_of_icp_yaml(project: Path) -> None:
+def test_dfx_and_icp_cli_set_the_same_threshold(project: Path) -> None:
     generated = json.loads((project / "dfx.json").read_text())["canisters"]["hello_backend"]["post_install"]
     threshold = yaml.safe_load(fenced(RECIPE, "yaml")[0])["wasm_memory_threshold"]
     assert fenced(RECIPE, "json") == [f'"post_install": "{generated} --wasm-memory-threshold \'{threshold}\'",\n']

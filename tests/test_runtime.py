@@ -6,6 +6,7 @@ import random
 import re
 
 import pytest
+import system_api
 import wasmtime
 from canister import (
     CandidError,
@@ -560,11 +561,18 @@ def test_an_endless_installation_or_upgrade_is_stopped(kind):
     ],
     ids=["many", "large"],
 )
-def test_endless_system_api_calls_are_stopped(body):
+def test_endless_system_api_calls_reach_the_limit(body):
     canister = install(method("update", body), instruction_limits={"update": 10**7})
     assert failure(canister).code == "IC0522"
     assert canister.instructions == 10**7
     assert canister.heap_bytes == PAGE
+
+
+def test_a_message_with_too_many_system_api_calls_is_stopped(monkeypatch):
+    monkeypatch.setattr(system_api, "MAX_SYSTEM_CALLS", 500)
+    canister = install(method("update", "(loop (drop (call $stable_size)) (br 0))"))
+    with pytest.raises(NotProvided, match="System API more than 500 times"):
+        canister.call("go", b"")
 
 
 def test_deep_recursion_is_a_stack_overflow():

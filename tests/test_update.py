@@ -74,16 +74,12 @@ def test_what_the_owner_wrote_is_kept_and_only_the_same_lines_conflict(
         assert conflicts(project) == {"additions": set(), "changes": {"README.md"}}[edits]
 
 
-def memory_limit_of_1_0_0(start: Generate, **answers: str) -> Path:
-    project = start("v1.0.0", **answers)
+def test_from_1_0_0_post_install_sets_the_recorded_limit(start: Generate) -> None:
+    project = start("v1.0.0", wasm_memory_limit="5 GiB")
     assert "initialization_values" in (project / "dfx.json").read_text()
-    return project
-
-
-def test_from_1_0_0_dfx_sets_the_answers_limit_after_each_installation(start: Generate) -> None:
-    project = memory_limit_of_1_0_0(start, wasm_memory_limit="5 GiB")
     replace(project / "dfx.json", '"version": 1,', '"version": 1,\n  "output_env_file": ".env",')
-    replace(project / "dfx.json", '"type": "custom",', '"type": "custom",\n      "init_arg": "()",')
+    replace(project / "dfx.json", '"candid": "src', '"init_arg": "()",\n      "candid": "src')
+    replace(project / "dfx.json", '"candid:service" }]', '"candid:service" }],\n      "tech_stack": {}')
     commit(project)
     update(project, NEWEST)
     assert not conflicts(project)
@@ -91,19 +87,20 @@ def test_from_1_0_0_dfx_sets_the_answers_limit_after_each_installation(start: Ge
     canister = dfx["canisters"]["hello_backend"]
     assert canister["post_install"] == "dfx canister update-settings hello_backend --wasm-memory-limit '5 GiB'"
     assert "initialization_values" not in canister
-    assert (dfx["output_env_file"], canister["init_arg"]) == (".env", "()")
+    assert (dfx["output_env_file"], canister["init_arg"], canister["tech_stack"]) == (".env", "()", {})
 
 
-def test_from_1_0_0_a_limit_that_the_owner_wrote_conflicts_with_the_new_line(start: Generate) -> None:
-    project = memory_limit_of_1_0_0(start)
+def test_from_1_0_0_an_own_threshold_conflicts_and_is_kept(start: Generate) -> None:
+    project = start("v1.0.0")
     threshold = '"wasm_memory_threshold": "1 GiB",'
     replace(project / "dfx.json", '"wasm_memory_limit"', f'{threshold}\n        "wasm_memory_limit"')
     commit(project)
     update(project, NEWEST)
     assert conflicts(project) == {"dfx.json"}
-    ours, theirs = (project / "dfx.json").read_text().split("<<<<<<<")[1].split(">>>>>>>")[0].split("=======")
-    assert threshold in ours and "initialization_values" in ours
-    assert theirs.strip().startswith('"post_install": "dfx canister update-settings')
+    before, conflict, _ = re.split("<<<<<<<|>>>>>>>", (project / "dfx.json").read_text())
+    ours, theirs = conflict.split("=======")
+    assert threshold in ours and "initialization_values" in ours and not theirs.strip()
+    assert '"post_install": "dfx canister update-settings hello_backend --wasm-memory-limit \'6 GiB\'",' in before
 
 
 def test_in_every_file_the_owners_line_and_the_templates_news_stand_together(start: Generate, fresh: Generate) -> None:

@@ -66,7 +66,7 @@ def test_another_answer_merges_but_for_the_line_beside_the_path(
 ) -> None:
     copy = shutil.copytree(project, tmp_path / "hello")
     update(copy, **answers)
-    assert conflicts(copy) == {"dfx.json"}  # The lines above and below the path.
+    assert conflicts(copy) == ({"dfx.json"} if "gzip" in answers else set())
     assert "wasm32-unknown-unknown/release/hello_backend.wasm" in (copy / "dfx.json").read_text()
 
 

@@ -1,4 +1,4 @@
-"""Measure what the template's release profile makes of real work, and write docs/reference/benchmark.json, .md and .svg.
+"""Measure the instructions of real work under the template's release profile; write docs/reference/benchmark.json, .md, .svg.
 
 The canister in `tools/workloads` is built in a generated project, by the template's release profile, by cargo's default and
 others. Sizes are bytes; instructions are counted as the replica does.
@@ -28,7 +28,7 @@ from workspace import BUILD, ROOT, TARGET_DIR, cargo, nightly, search_path
 
 FIGURES, PAGE, CHART = (ROOT / f"docs/reference/benchmark.{kind}" for kind in ("json", "md", "svg"))
 PROFILES = {OURS: r"\g<0>", SMALL: '\\g<0>opt-level = "s"\n', CARGO: ""}
-"""What becomes of the release profile in Cargo.toml, by the name that the page shows: a replacement for `re.sub`."""
+"""Replacements for the `[profile.release]` block of Cargo.toml, as `re.sub` takes them, by the profile's name on the page."""
 MODULES = [
     ("workloads", OURS, "wasm64"),
     ("workloads", CARGO, "wasm64"),
@@ -58,7 +58,10 @@ def build(folder: Path, canister: str, profile: str = OURS, target: str = "wasm6
     triple = f"{target}-unknown-unknown"
     manifest = folder / "Cargo.toml"
     original = manifest.read_text()
-    manifest.write_text(re.sub(r"^\[profile\.release\]\n(.+\n)*", PROFILES[profile], original, flags=re.MULTILINE))
+    changed, found = re.subn(r"^\[profile\.release\]\n(.+\n)*", PROFILES[profile], original, flags=re.MULTILINE)
+    if not found:
+        raise ValueError(f"{manifest} has no [profile.release]")
+    manifest.write_text(changed)
     if profile == CARGO:
         cargo(*f"build -q -Zbuild-std=std,panic_abort --target {triple} --release -p {canister}".split(), cwd=folder)
     else:
@@ -86,6 +89,8 @@ def _number(reply: str | bytes) -> int:
 def measure_all() -> dict[str, object]:
     """The figures, as docs/reference/benchmark.json has them."""
     os.environ["PATH"] = search_path()
+    for name in [name for name in os.environ if "RUSTFLAGS" in name or name.startswith("CARGO_PROFILE_")]:
+        del os.environ[name]  # As build.sh does.
     folder = project(BUILD / "bench")
     rows = []
     for canister, profile, target in MODULES:

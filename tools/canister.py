@@ -6,8 +6,8 @@ memory and instructions, and the replica's error codes and sentences.
 
 It is not a replica. It has no other canisters (a call to any, the management canister included, is rejected like one
 to an unknown canister), no consensus, signatures or certificates, no heartbeat, no calls from composite queries, and it
-charges no cycles. Instructions are counted by the replica's rules and prices, except for pages of stable memory that a
-message changes. Where the canister needs something that is missing here, `NotProvided` is raised.
+charges no cycles. Instructions are counted by the replica's rules and prices; only pages of stable memory that a message
+changes and the canister's log are free. Where the canister needs something that is missing here, `NotProvided` is raised.
 
     python tools/canister.py hello.wasm call greet '("ICP")' advance 180 call ticks
 """
@@ -347,7 +347,8 @@ class Instance:
 
         Raises `Trapped` where it traps, takes more than `limit` instructions or uses the System API wrongly.
         """
-        self.api.message, self.api.state, self.api.instruction_limit, self.api.charged = message, state, limit, 0
+        self.api.message, self.api.state, self.api.instruction_limit = message, state, limit
+        self.api.charged = self.api.calls = 0
         self.api.counter.set_value(self.store, limit)
         try:
             return self._function(function)()
@@ -376,7 +377,7 @@ class Instance:
         """The NUL-terminated text at an address that an export returned; None where there is none."""
         start = pointer % (1 << int(self._word[1:]))
         size = min(max(self.api.heap_bytes() - start, 0), MAX_INTERFACE_BYTES + 1)
-        text, end, _ = self.api.read("text_at", start, size).partition(b"\0") if size else (b"", b"", b"")
+        text, end, _ = self.api.read("text_at", start, size, 0).partition(b"\0") if size else (b"", b"", b"")
         return text.decode(errors="replace") if end else None
 
     def snapshot(self, before: Snapshot | None = None) -> Snapshot:

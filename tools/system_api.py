@@ -122,6 +122,8 @@ MAX_STABLE_PAGES = (500 << 30) // PAGE
 """The replica's `MAX_STABLE_MEMORY_IN_BYTES`, 500 GiB, in pages."""
 
 MAX_STABLE_PAGES_32 = (4 << 30) // PAGE
+MAX_SYSTEM_CALLS = 10_000_000
+"""Calls of the System API in one message. The replica allows more, which would take this runtime minutes to hours."""
 
 CALL_PRICE = 500
 """Instructions for a call of an `ic0` function that `CALL_PRICES` does not name; each byte that it copies is one more."""
@@ -315,6 +317,8 @@ class SystemApi:
     """What is left of the limit, without what was charged for calls of the System API."""
     charged: int
     """Instructions charged for calls of the System API. They are kept here, as setting a global from Python is slow."""
+    calls: int
+    """Calls of the System API in the message."""
     message: Message
     state: State
     instruction_limit: int
@@ -332,6 +336,9 @@ class SystemApi:
             if self.message.mode not in signature.modes:
                 mode = self.message.mode_name or MODES[self.message.mode]
                 raise violation(f'"ic0_{name}" cannot be executed in {mode} mode')
+            self.calls += 1
+            if self.calls > MAX_SYSTEM_CALLS:
+                raise NotProvided(f"a message that calls the System API more than {MAX_SYSTEM_CALLS} times")
             self._charge(price)
             if function is None:
                 raise NotProvided(f"ic0.{name}")
@@ -701,11 +708,11 @@ class SystemApi:
         self.env_var_name_size(index)
 
     def env_var_name_exists(self, name_src: int, name_size: int) -> int:
-        self.read("ic0.env_var_name_exists heap", name_src, name_size)
+        self.read("ic0.env_var_name_exists heap", name_src, name_size, 0)
         return 0
 
     def env_var_value_size(self, name_src: int, name_size: int) -> int:
-        name = self.read("ic0.env_var_value_size heap", name_src, name_size).decode(errors="replace")
+        name = self.read("ic0.env_var_value_size heap", name_src, name_size, 0).decode(errors="replace")
         raise Trapped("IC0504", f"Environment variable {name} not found.")
 
     def env_var_value_copy(self, name_src: int, name_size: int, dst: int, offset: int, size: int) -> None:

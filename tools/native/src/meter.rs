@@ -6,8 +6,13 @@
 
 use crate::Result;
 use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
-use wasm_encoder::{BlockType, CodeSection, ConstExpr, Function, GlobalSection, GlobalType, ValType};
+use wasm_encoder::{
+    BlockType, CodeSection, ConstExpr, Function, GlobalSection, GlobalType, ValType,
+};
 use wasmparser::{FunctionBody, Operator};
+
+/// More than any limit of instructions.
+const MOST: i64 = 1 << 62;
 
 /// How the code of one module is metered.
 pub struct Meter {
@@ -20,7 +25,11 @@ pub struct Meter {
 impl Meter {
     /// Define the two globals that the added code uses, at the end of the module's globals.
     pub fn define_globals(&self, globals: &mut GlobalSection) {
-        let ty = GlobalType { val_type: ValType::I64, mutable: true, shared: false };
+        let ty = GlobalType {
+            val_type: ValType::I64,
+            mutable: true,
+            shared: false,
+        };
         for _ in 0..2 {
             globals.global(ty, &ConstExpr::i64_const(0));
         }
@@ -46,12 +55,21 @@ impl Meter {
         Ok(())
     }
 
-    /// Write a basic block: instructions of which all run if the first does. If code can come back to it, it also checks
-    /// that something is left.
-    fn write_block(&self, function: &mut Function, operators: &[Operator], sum: i64, repeats: bool) -> Result<()> {
+    /// Write a basic block, which is instructions of which all run if the first does, after code that charges for it. With
+    /// `repeats`, that code also traps if nothing is left.
+    fn write_block(
+        &self,
+        function: &mut Function,
+        operators: &[Operator],
+        sum: i64,
+        repeats: bool,
+    ) -> Result<()> {
         if sum > 0 {
             let mut code = function.instructions();
-            code.global_get(self.counter).i64_const(sum).i64_sub().global_set(self.counter);
+            code.global_get(self.counter)
+                .i64_const(sum)
+                .i64_sub()
+                .global_set(self.counter);
         }
         if repeats {
             self.check(function);
@@ -59,7 +77,9 @@ impl Meter {
         for operator in operators {
             match operator {
                 Operator::MemoryInit { .. } => self.charge(function, false),
-                Operator::MemoryCopy { .. } | Operator::MemoryFill { .. } => self.charge(function, self.wide),
+                Operator::MemoryCopy { .. } | Operator::MemoryFill { .. } => {
+                    self.charge(function, self.wide)
+                }
                 _ => {}
             }
             function.instruction(&RoundtripReencoder.instruction(operator.clone())?);
@@ -75,7 +95,9 @@ impl Meter {
             code.i64_extend_i32_u();
         }
         code.global_set(size).global_get(counter);
-        code.global_get(size).i64_const(i64::MAX).global_get(size).i64_const(0).i64_ge_s().select();
+        // At most MOST, so that the difference does not wrap around.
+        code.global_get(size).i64_const(MOST).global_get(size);
+        code.i64_const(MOST).i64_lt_u().select();
         code.i64_sub().global_set(counter);
         self.check(function);
         let mut code = function.instructions();
@@ -88,8 +110,14 @@ impl Meter {
     /// Trap if nothing is left.
     fn check(&self, function: &mut Function) {
         let mut code = function.instructions();
-        code.global_get(self.counter).i64_const(0).i64_lt_s().if_(BlockType::Empty);
-        code.i64_const(i64::MIN).global_set(self.counter).unreachable().end();
+        code.global_get(self.counter)
+            .i64_const(0)
+            .i64_lt_s()
+            .if_(BlockType::Empty);
+        code.i64_const(i64::MIN)
+            .global_set(self.counter)
+            .unreachable()
+            .end();
     }
 }
 
@@ -98,7 +126,14 @@ fn ends_block(operator: &Operator) -> Option<bool> {
     use Operator::*;
     match operator {
         Loop { .. } => Some(true),
-        If { .. } | Else | End | Br { .. } | BrIf { .. } | BrTable { .. } | Return | Unreachable => Some(false),
+        If { .. }
+        | Else
+        | End
+        | Br { .. }
+        | BrIf { .. }
+        | BrTable { .. }
+        | Return
+        | Unreachable => Some(false),
         ReturnCall { .. } | ReturnCallIndirect { .. } => Some(false),
         _ => None,
     }

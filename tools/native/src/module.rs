@@ -8,7 +8,9 @@ use crate::Result;
 use crate::meter::Meter;
 use std::collections::HashSet;
 use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
-use wasm_encoder::{CodeSection, ExportKind, ExportSection, GlobalSection, Module, RawSection, Section, SectionId};
+use wasm_encoder::{
+    CodeSection, ExportKind, ExportSection, GlobalSection, Module, RawSection, Section, SectionId,
+};
 use wasmparser::{
     ExternalKind, FunctionBody, GlobalType, Operator, Parser, Payload, ValType, Validator,
     WasmFeatures,

@@ -59,7 +59,11 @@ fn hash_map() -> u64 {
 /// Multiplies two vectors of 1,000,000 f32 and sums up.
 #[ic_cdk::update]
 fn dot_product() -> u64 {
-    let [a, b] = [2, 3].map(|step| (0..1_000_000).map(|i| (i * step) as f32).collect::<Vec<_>>());
+    let [a, b] = [2, 3].map(|step| {
+        (0..1_000_000)
+            .map(|i| (i * step) as f32)
+            .collect::<Vec<_>>()
+    });
     instructions(|| a.iter().zip(&b).map(|(a, b)| a * b).sum::<f32>())
 }
 
@@ -139,6 +143,10 @@ fn greet() -> u64 {
     let argument = Encode!(&"ICP").unwrap();
     instructions(|| {
         let name = Decode!(&argument, String).unwrap();
-        Encode!(&format!("Hello, {name}! Powered by {}", std::env::consts::ARCH)).unwrap()
+        Encode!(&format!(
+            "Hello, {name}! Powered by {}",
+            std::env::consts::ARCH
+        ))
+        .unwrap()
     })
 }
