@@ -19,6 +19,7 @@ from projects import (
     OPTIONAL,
     OPTIONAL_FILES,
     OTHER_ANSWERS,
+    SECOND_CANISTER,
     YES_NO,
     add,
     commit,
@@ -79,7 +80,7 @@ def test_from_1_0_0_post_install_sets_the_recorded_limit(start: Generate) -> Non
     assert "initialization_values" in (project / "dfx.json").read_text()
     replace(project / "dfx.json", '"version": 1,', '"version": 1,\n  "output_env_file": ".env",')
     replace(project / "dfx.json", '"candid": "src', '"init_arg": "()",\n      "candid": "src')
-    replace(project / "dfx.json", '"candid:service" }]', '"candid:service" }],\n      "tech_stack": {}')
+    replace(project / "dfx.json", "\n    }\n  }\n", SECOND_CANISTER)
     commit(project)
     update(project, NEWEST)
     assert not conflicts(project)
@@ -87,7 +88,8 @@ def test_from_1_0_0_post_install_sets_the_recorded_limit(start: Generate) -> Non
     canister = dfx["canisters"]["hello_backend"]
     assert canister["post_install"] == "dfx canister update-settings hello_backend --wasm-memory-limit '5 GiB'"
     assert "initialization_values" not in canister
-    assert (dfx["output_env_file"], canister["init_arg"], canister["tech_stack"]) == (".env", "()", {})
+    assert (dfx["output_env_file"], canister["init_arg"]) == (".env", "()")
+    assert "second_backend" in dfx["canisters"]
 
 
 def test_from_1_0_0_an_own_threshold_conflicts_and_is_kept(start: Generate) -> None:
