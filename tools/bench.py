@@ -62,11 +62,16 @@ def build(folder: Path, canister: str, profile: str = OURS, target: str = "wasm6
     if not found:
         raise ValueError(f"{manifest} has no [profile.release]")
     manifest.write_text(changed)
-    if profile == CARGO:
-        cargo(*f"build -q -Zbuild-std=std,panic_abort --target {triple} --release -p {canister}".split(), cwd=folder)
-    else:
-        subprocess.run(["bash", "build.sh", canister, triple], cwd=folder, check=True, capture_output=True, text=True)
-    manifest.write_text(original)
+    try:
+        if profile == CARGO:
+            cargo(
+                *f"build -q -Zbuild-std=std,panic_abort --target {triple} --release -p {canister}".split(), cwd=folder
+            )
+        else:
+            command = ["bash", "build.sh", canister, triple]
+            subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
+    finally:
+        manifest.write_text(original)
     return TARGET_DIR / triple / f"release/{canister}.wasm"
 
 

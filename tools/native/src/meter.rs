@@ -16,7 +16,7 @@ const MOST: i64 = 1 << 62;
 
 /// How the code of one module is metered.
 pub struct Meter {
-    /// Index of the global that holds how many instructions are left. It is `i64::MIN` after code that wanted more.
+    /// Index of the global that holds how many instructions are left. It is negative after code that wanted more.
     pub counter: u32,
     /// Whether the memory has 64-bit addresses.
     pub wide: bool,
@@ -113,9 +113,7 @@ impl Meter {
         code.global_get(self.counter)
             .i64_const(0)
             .i64_lt_s()
-            .if_(BlockType::Empty);
-        code.i64_const(i64::MIN)
-            .global_set(self.counter)
+            .if_(BlockType::Empty)
             .unreachable()
             .end();
     }
