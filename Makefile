@@ -3,7 +3,7 @@
 # make bench   measure instructions and size, and write docs/reference/benchmark.* (some five minutes)
 # make picture draw the README's picture anew, from a real run
 # make docs    write the reference pages anew, and the site to build/docs
-# make lock    render the template's Cargo.lock anew after a pin in template/Cargo.toml.jinja moved
+# make lock    render the template's Cargo.lock anew after a pin of a crate moved
 # make outdated  tell which pins are behind; make pins  move them too, ending in the tests; make pins PINS="NAME..."  only these
 # make format  format this repository's Python and Rust; make requirements  lock the packages of pyproject.toml
 

@@ -31,9 +31,11 @@ FILES = {
     "dfx.json",
     "icp.yaml",
     "rust-toolchain.toml",
+    "wasm64.hbs",
     "src/hello_backend/Cargo.toml",
     "src/hello_backend/hello_backend.did",
     "src/hello_backend/src/lib.rs",
+    "src/hello_backend/src/timers.rs",
 }
 """What is generated with the default answers for a folder `hello`."""
 LIGHT = {

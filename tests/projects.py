@@ -18,7 +18,8 @@ QUESTIONS = {
 
 YES_NO = [name for name, question in QUESTIONS.items() if question["type"] == "bool"]
 OPTIONAL = {
-    "icp_cli": ("icp.yaml",),
+    "timers": ("src/hello_backend/src/timers.rs",),
+    "icp_cli": ("icp.yaml", "wasm64.hbs"),
     "github_actions": (".github/workflows/ci.yml", ".github/workflows/template.yml"),
     "pocket_ic": ("src/hello_backend/tests/pocket_ic.rs",),
 }
@@ -32,25 +33,32 @@ NEWEST, NEXT = "v9999.0.0", "v9999.1.0"
 """The work tree as a version of the template, and one after it."""
 IC_CDK = re.search(r'^ic-cdk = "=(.+)"$', (TEMPLATE / "Cargo.toml.jinja").read_text(), re.MULTILINE)[1]
 NEXT_VERSION = {
-    "build.sh": ("Builds one canister", "Compiles one canister"),
+    "build.sh": ("# Builds all", "# Compiles all"),
     "rust-toolchain.toml": (nightly(), "nightly-2027-01-01"),
-    ".gitignore": ("/target\n", "/target\n/wasm\n"),
+    ".gitignore": ("/target\n", "/wasm\n/target\n"),
     "Cargo.toml.jinja": (f'ic-cdk = "={IC_CDK}"', 'ic-cdk = "=0.99.0"'),
     "Cargo.lock.jinja": ('name = "ic0"\nversion = "', 'name = "ic0"\nversion = "9'),
     "README.md.jinja": ("## Deploy and call", "## Run"),
     "dfx.json.jinja": ('"type": "custom",\n', '"type": "custom",\n      "optimize": "cycles",\n'),
     "{% if icp_cli %}icp.yaml{% endif %}.jinja": ("# The canister", "# This canister"),
+    "{% if icp_cli %}wasm64.hbs{% endif %}": ("{{! How", "{{! This is how"),
     "{% if github_actions %}.github{% endif %}/workflows/ci.yml.jinja": ("name: CI", "name: Checks"),
-    "{% if github_actions %}.github{% endif %}/workflows/template.yml": ("name: Template", "name: Newer template"),
+    "{% if github_actions %}.github{% endif %}/workflows/template.yml": ("name: Template\n", "name: Newer template\n"),
     "src/{{ canister_name }}/Cargo.toml.jinja": ("publish = false\n", 'publish = false\nlicense = "MIT"\n'),
-    "src/{{ canister_name }}/{{ canister_name }}.did.jinja": ("service : {\n", "service : {\n  // For everyone.\n"),
-    "src/{{ canister_name }}/src/lib.rs.jinja": ("//! Says hello,", "//! Greets,"),
+    "src/{{ canister_name }}/{{ canister_name }}.did.jinja": (
+        "{% if timers %}\n",
+        "// For everyone.\n{% if timers %}\n",
+    ),
+    "src/{{ canister_name }}/src/lib.rs.jinja": ("fn greets_by_name", "fn greets"),
+    "src/{{ canister_name }}/src/{% if timers %}timers.rs{% endif %}": ("//! Counts", "//! Tells"),
     "src/{{ canister_name }}/{% if pocket_ic %}tests{% endif %}/pocket_ic.rs.jinja": (
         "//! The canister",
         "//! Your canister",
     ),
 }
 """What the template's next version says otherwise, in each of its files."""
+BY_PROGRAMS = {"Cargo.lock", "src/hello_backend/hello_backend.did"}
+"""What cargo and a test of the project write: an update leaves them alone."""
 OTHER_ANSWERS = {"timers": False, "shrink": False, "gzip": False, "wasm_memory_limit": "5 GiB", "pocket_ic": True}
 ENDPOINT = """\
 #[ic_cdk::update]
@@ -90,11 +98,9 @@ dependencies = [
 name = "serde"
 """
 ADDITIONS = [
-    (LIB, "thread_local! {", ENDPOINT.format(name="above") + "thread_local! {"),
-    (LIB, "#[ic_cdk::query]\nfn greet", ENDPOINT.format(name="between") + "#[ic_cdk::query]\nfn greet"),
-    (LIB, "\nic_cdk::export_candid!();", "\n" + ENDPOINT.format(name="below") + "ic_cdk::export_candid!();"),
-    ("src/hello_backend/hello_backend.did", "service : {", "type Profile = record { name : text };\n\nservice : {"),
-    ("src/hello_backend/hello_backend.did", "query;\n}", "query;\n  above : () -> (text);\n  below : () -> (text);\n}"),
+    (LIB, "#[ic_cdk::query]\nfn greet", ENDPOINT.format(name="above") + "#[ic_cdk::query]\nfn greet"),
+    (LIB, "\n#[cfg(test)]\nmod tests", "\n" + ENDPOINT.format(name="below") + "#[cfg(test)]\nmod tests"),
+    ("src/hello_backend/hello_backend.did", "greet : (text)", "above : () -> (text);\n  greet : (text)"),
     # `cargo add serde`, and a second canister.
     ("src/hello_backend/Cargo.toml", "\n\n[dev-dep", '\nserde = "1.0.229"\n\n[dev-dep'),
     ("Cargo.lock", ' "ic-cdk-timers",\n]', ' "ic-cdk-timers",\n "serde",\n]'),
@@ -195,7 +201,8 @@ def has_additions(project: Path) -> None:
 def change(project: Path) -> None:
     """Split lib.rs into modules, rewrite the README, delete the workflows and icp.yaml, change two files' modes."""
     lib = (project / LIB).read_text()
-    start, end = lib.index("#[ic_cdk::query]\nfn greet"), lib.index("ic_cdk::export_candid!();")
+    start = lib.index("#[ic_cdk::query]\nfn greet")
+    end = lib.index("\n}\n", start) + len("\n}\n\n")
     (project / LIB).with_name("greeting.rs").write_text(f"// My greeting.\n{lib[start:end]}")
     (project / LIB).write_text(f"{lib[:start]}mod greeting;\nuse greeting::greet;\n\n{lib[end:]}")
     (project / "README.md").write_text("# My canister\n\nEvery word of it is mine.\n")
@@ -229,6 +236,14 @@ def update(project: Path, version: str | VcsRef = VcsRef.CURRENT, **answers: str
     copier.run_update(project, data=answers, vcs_ref=version, defaults=True, overwrite=True, quiet=True, unsafe=False)
 
 
+def delete_files_of(project: Path, answers: dict[str, str | bool]) -> None:
+    """Delete and commit the files that these answers give up, without which an update would refuse."""
+    there = [project / name for question in OPTIONAL if answers.get(question) is False for name in OPTIONAL[question]]
+    for path in there:
+        path.unlink(missing_ok=True)
+    commit(project)
+
+
 def files(project: Path) -> dict[str, tuple[bool, bytes]]:
     """For each file that git does not ignore, by name: whether it can be executed, and its content."""
     names = git(project, "ls-files", "--cached", "--others", "--exclude-standard").splitlines()
@@ -251,17 +266,14 @@ def merge(project: Path, old: Path, new: Path) -> dict[str, bytes | None]:
         result = subprocess.run(command, capture_output=True, check=False)
         return None if result.returncode else result.stdout
 
-    names = files(project).keys() & files(old).keys() & files(new).keys() - {".copier-answers.yml"}
+    names = files(project).keys() & files(old).keys() & files(new).keys() - {".copier-answers.yml", *BY_PROGRAMS}
     return {name: merged(name) for name in names}
 
 
 def write_code(project: Path) -> None:
     """Add code that compiles, as owners do: an endpoint with a type of its own, a crate, a second canister."""
     cargo("add", "--quiet", "--package=hello_backend", "serde@1", cwd=project)
-    replace(project / LIB, "ic_cdk::export_candid!();", f"{PROFILE}\nic_cdk::export_candid!();")
-    did = project / "src/hello_backend/hello_backend.did"
-    replace(did, "service : {", "type Profile = record { name : text };\n\nservice : {")
-    replace(did, "query;\n}", "query;\n  profile : (text) -> (Profile) query;\n}")
+    replace(project / LIB, "\n#[cfg(test)]\nmod tests", f"\n{PROFILE}\n#[cfg(test)]\nmod tests")
     second = project / "src/second_backend"
     (second / "src").mkdir(parents=True)
     (second / "Cargo.toml").write_text(SECOND_CARGO_TOML)

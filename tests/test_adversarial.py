@@ -55,9 +55,9 @@ def why(question: str, answer: str) -> str:
     if question == "wasm_memory_limit":
         if answer.isdecimal():
             return f"Write at most 256 TiB, or 0 for no limit. {answer} is more than the IC allows."
-        return f'Write bytes, or a whole number and a unit: "6 GiB". {quoted} is no memory size.'
+        return f"Write a size such as 6 GiB, or a number of bytes. {quoted} is no memory size."
     if answer == "no":
-        return '"no" is a value in YAML, not a name. Try "no_app".'
+        return 'Try "no_app": "no" is a value in YAML, not a name.'
     if answer == "a" * 200:
         return f"Use at most {48 if question == 'project_name' else 64} characters. The name has 200."
     allowed = "a-z, 0-9, _ and -" if question == "project_name" else "a-z, 0-9 and _"
@@ -159,7 +159,7 @@ def test_a_hostile_answer_at_the_prompt_is_refused_and_can_be_mended(snapshot: P
             for switch in ("timers", "shrink", "gzip"):
                 see(terminal, first_words(switch))
                 terminal.send("\r")
-    for switch in OPTIONAL:
+    for switch in [switch for switch in OPTIONAL if switch != "timers"]:
         see(terminal, first_words(switch))
         terminal.send("\r")
     terminal.expect(pexpect.EOF)
@@ -191,10 +191,9 @@ def test_an_extreme_answer_gives_files_that_parse_and_commands_that_run(
     assert readme.startswith(f"# {answers['project_name']}\n")
     in_readme, in_message = indented(readme), indented(message)
     for commands in (in_readme, in_message):
-        assert ["bash", "build.sh", name] in map(shlex.split, commands)
-        assert ["icp", "canister", "call", name, "greet", '("ICP")'] in map(shlex.split, commands)
-    steps = parsed["icp.yaml"]["canisters"][0]["build"]["steps"][0]["commands"]
-    script = "\n".join(["#!/usr/bin/env bash", "export ICP_WASM_OUTPUT_PATH", *in_readme, *in_message[1:], *steps])
+        assert ["icp", "canister", "call", "--query", name, "greet", '("ICP")'] in map(shlex.split, commands)
+    assert parsed["icp.yaml"]["canisters"][0]["recipe"]["configuration"]["package"] == name
+    script = "\n".join(["#!/usr/bin/env bash", *in_readme, *in_message[1:]])
     (tmp_path / "commands.sh").write_text(script + "\n")
     shellcheck = [str(Path(sys.executable).with_name("shellcheck")), "build.sh", str(tmp_path / "commands.sh")]
     result = subprocess.run(shellcheck, cwd=project, text=True, capture_output=True, check=False)

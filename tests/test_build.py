@@ -11,7 +11,10 @@ from pathlib import Path
 
 import pytest
 import workspace
+from canister import Canister
 from conftest import ROOT, Generate, build, copy, share_target
+from documents import HOW_TO, fenced
+from projects import LIB, replace
 
 
 def run(command: list[str], folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -71,7 +74,7 @@ def test_rustfmt_leaves_what_is_generated_whatever_the_canisters_name(snapshot: 
     for length in (1, 14, 20, 24, 37, 38, 51, 64):
         project = copy(snapshot, tmp_path / str(length), canister_name="h" * length, pocket_ic=True)
         sources += project.rglob("*.rs")
-    assert len(sources) == 16
+    assert len(sources) == 24
     rustfmt = ["rustup", "run", workspace.nightly(), "rustfmt", "--edition=2024", "--check"]
     result = run([*rustfmt, *map(str, sources)], tmp_path)
     assert result.returncode == 0, result.stdout
@@ -91,110 +94,146 @@ def test_build_sh_ends_with_path_size_and_hash(project: Generate, target: str) -
     assert (int(size), sha256) == (len(module), hashlib.sha256(module).hexdigest())
 
 
-@pytest.fixture
-def bare_path(tmp_path: Path) -> Path:
-    """A folder for PATH with the system tools that build.sh uses, and no Rust."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    for tool in ("bash", "cut", "dirname", "grep", "sed", "tr", "wc"):
-        (folder / tool).symlink_to(shutil.which(tool))
-    return folder
-
-
-def failure(result: subprocess.CompletedProcess[str]) -> tuple[str, str]:
-    """What went wrong and what to do about it: the last two lines of a failed build.sh."""
+def refusal(result: subprocess.CompletedProcess[str]) -> str:
+    """What a failed build.sh, or cargo or rustup below it, prints to standard error; no module is announced."""
     assert result.returncode != 0
-    cause, advice = result.stderr.splitlines()[-2:]
-    assert cause.startswith("build.sh: ")
-    return cause.removeprefix("build.sh: "), advice.strip()
-
-
-@pytest.mark.parametrize("arguments", [[], [""], ["hello_backend", "wasm64-unknown-unknown", "other_backend"]])
-def test_build_sh_wants_one_canister(generate: Generate, arguments: list[str]) -> None:
-    cause, advice = failure(build(generate(), *arguments))
-    assert cause == "Not one canister named."
-    assert "bash build.sh CANISTER" in advice
-
-
-def test_build_sh_wants_a_pinned_toolchain(generate: Generate) -> None:
-    project = generate()
-    (project / "rust-toolchain.toml").unlink()
-    cause, advice = failure(build(project, "hello_backend"))
-    assert cause == "rust-toolchain.toml pins no toolchain."
-    assert "channel = " in advice
-
-
-def test_build_sh_knows_its_targets(generate: Generate) -> None:
-    cause, advice = failure(build(generate(), "hello_backend", "wasm128"))
-    assert "wasm128" in cause
-    assert advice == "Use wasm64-unknown-unknown or wasm32-unknown-unknown."
-
-
-def test_build_sh_wants_rustup(generate: Generate, bare_path: Path) -> None:
-    cause, advice = failure(build(generate(), "hello_backend", PATH=str(bare_path)))
-    assert cause.startswith("rustup not found")
-    assert "https://rustup.rs" in advice
+    assert "sha256" not in result.stdout
+    return result.stderr
 
 
 @pytest.mark.rust
-def test_build_sh_wants_the_pinned_nightly(generate: Generate, tmp_path: Path) -> None:
-    cause, advice = failure(
-        build(generate(), "hello_backend", RUSTUP_HOME=str(tmp_path / "rustup"), RUSTUP_AUTO_INSTALL="1")
+def test_without_a_name_every_canister_is_built(project: Generate, tmp_path: Path) -> None:
+    """A virtual workspace with a library, a binary, hyphens, and a library beside them that is no canister."""
+    folder = shutil.copytree(project(), tmp_path / "hello", symlinks=True)
+    add_package(
+        folder,
+        "bin-canister",
+        "candid.workspace = true\nic-cdk.workspace = true\n",
+        {"src/main.rs": f"fn main() {{}}\n{QUERY}"},
     )
-    assert cause == f"Rust {workspace.nightly()} is not installed."
-    assert advice.startswith(f"rustup toolchain install {workspace.nightly()}")
-
-
-@pytest.mark.rust
-def test_build_sh_wants_the_source_of_std(generate: Generate, tmp_path: Path) -> None:
-    rustc = Path(run(["rustup", "which", "--toolchain", workspace.nightly(), "rustc"], ROOT).stdout.strip())
-    toolchain = tmp_path / "rustup/toolchains" / rustc.parent.parent.name
-    toolchain.mkdir(parents=True)
-    (toolchain / "bin").symlink_to(rustc.parent)
-    cause, advice = failure(
-        build(generate(), "hello_backend", RUSTUP_HOME=str(tmp_path / "rustup"), RUSTUP_AUTO_INSTALL="1")
+    add_package(
+        folder, "lib-canister", f"candid.workspace = true\nic-cdk.workspace = true\n{CDYLIB}", {"src/lib.rs": QUERY}
     )
-    assert cause.startswith("The source of the standard library is not installed")
-    assert advice == f"rustup component add rust-src --toolchain {workspace.nightly()}"
+    add_package(folder, "no-canister", "", {"src/lib.rs": ""})
+    result = build(folder)
+    assert result.returncode == 0, result.stderr
+    names = [Path(line.split(": ")[0]).name for line in result.stdout.splitlines()]
+    assert sorted(names) == ["bin-canister.wasm", "hello_backend.wasm", "lib_canister.wasm"]
+    for name in ("bin-canister", "lib-canister"):
+        (line,) = build(folder, name).stdout.splitlines()
+        assert Canister.install(Path(line.split(": ")[0])).call("bits") == "(64 : nat32)"
+
+
+QUERY = """\
+#[ic_cdk::query]
+fn bits() -> u32 {
+    usize::BITS
+}
+"""
+CDYLIB = '[lib]\ncrate-type = ["cdylib"]\n'
+
+
+def add_package(folder: Path, name: str, dependencies: str, files: dict[str, str]) -> None:
+    """Add a package to the workspace, in `canisters/`."""
+    members = re.search("members = .*", (folder / "Cargo.toml").read_text())[0]
+    replace(folder / "Cargo.toml", members, members.replace("]", f', "canisters/{name}"]'))
+    package = f'[package]\nname = "{name}"\nedition = "2024"\n\n[dependencies]\n{dependencies}'
+    for file, text in {"Cargo.toml": package, **files}.items():
+        path = folder / "canisters" / name / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
 
 
 @pytest.mark.rust
-def test_build_sh_names_the_packages_that_there_are(generate: Generate) -> None:
-    cause, advice = failure(build(generate(), "goodbye_backend"))
-    assert cause == "This workspace has no package goodbye_backend."
-    assert advice == "It has: hello_backend"
+def test_a_module_that_calls_nothing_of_the_ic_is_refused(project: Generate, tmp_path: Path) -> None:
+    """As with ic-cdk 0.17, which compiles for wasm64 and traps at each call."""
+    folder = shutil.copytree(project(timers=False), tmp_path / "hello", symlinks=True)
+    manifest = (folder / "Cargo.toml").read_text()
+    (folder / "Cargo.toml").write_text(re.sub('ic-cdk = ".*"', 'ic-cdk = "=0.17.2"', manifest))
+    for arguments in (["hello_backend"], []):
+        advice = refusal(build(folder, *arguments)).splitlines()[-1]
+        assert advice.startswith("build.sh: Use ic-cdk 0.18.3 or newer: ")
+        assert "release/hello_backend.wasm calls nothing of the Internet Computer" in advice
+
+
+STABLE = """\
+use ic_stable_structures::{DefaultMemoryImpl, StableBTreeMap};
+
+thread_local! {
+    static MAP: std::cell::RefCell<StableBTreeMap<u64, u64, DefaultMemoryImpl>> =
+        StableBTreeMap::init(DefaultMemoryImpl::default()).into();
+}
+
+#[ic_cdk::update]
+fn put(key: u64) -> Option<u64> {
+    MAP.with_borrow_mut(|map| map.insert(key, key))
+}
+"""
 
 
 @pytest.mark.rust
-def test_build_sh_points_to_a_workspace_that_cannot_be_read(generate: Generate) -> None:
-    project = generate()
-    (project / "Cargo.toml").write_text("[workspace")
-    cause, _ = failure(build(project, "hello_backend"))
-    assert cause == "cargo cannot read this workspace."
+def test_stable_structures_on_the_heap_are_warned_of(project: Generate, tmp_path: Path) -> None:
+    folder = shutil.copytree(project(), tmp_path / "hello", symlinks=True)
+    dependencies = f'ic-stable-structures = "=0.7.2"\nic-cdk.workspace = true\ncandid.workspace = true\n{CDYLIB}'
+    add_package(folder, "heap_backend", dependencies, {"src/lib.rs": STABLE})
+    (memory,) = [text for text in fenced(HOW_TO / "adopt.md", "rust") if "impl ic_stable_structures::Memory" in text]
+    stable = STABLE.replace("{DefaultMemoryImpl, StableBTreeMap}", "StableBTreeMap")
+    stable = f"mod stable_memory;\nuse stable_memory::DefaultMemoryImpl;\n{stable}"
+    add_package(folder, "stable_backend", dependencies, {"src/lib.rs": stable, "src/stable_memory.rs": memory})
+    result = build(folder)
+    assert result.returncode == 0, result.stderr
+    (warning,) = [line for line in result.stderr.splitlines() if line.startswith("build.sh: ")]
+    assert warning.startswith("build.sh: warning: Give ic-stable-structures a Memory that calls ic_cdk::stable: ")
+    assert "heap_backend.wasm" in warning
 
 
 @pytest.mark.rust
-def test_build_sh_wants_a_package_that_makes_a_module(generate: Generate) -> None:
+def test_a_package_that_makes_no_module_is_refused(generate: Generate) -> None:
+    """Also where an older module with its name lies in the target folder."""
     project = generate(canister_name="no_module")
     share_target(project)
-    manifest = project / "src/no_module/Cargo.toml"
-    manifest.write_text(manifest.read_text().replace('["cdylib"]', '["rlib"]'))
-    cause, advice = failure(build(project, "no_module"))
-    assert cause == "no_module is not a canister: it made no module."
-    assert "cdylib" in advice
+    old = project / "target/wasm64-unknown-unknown/release/no_module.wasm"
+    old.parent.mkdir(parents=True, exist_ok=True)
+    old.write_bytes(b"\0asm ic0")
+    replace(project / "src/no_module/Cargo.toml", '["cdylib"]', '["rlib"]')
+    for arguments in (["no_module"], []):
+        said = refusal(build(project, *arguments)).splitlines()[-1]
+        assert said.startswith('build.sh: Write crate-type = ["cdylib"] below [lib] in Cargo.toml: ')
+    old.unlink()
 
 
 @pytest.mark.rust
-def test_build_sh_points_to_the_compilers_error(generate: Generate) -> None:
-    project = generate()
-    share_target(project)
-    with (project / "src/hello_backend/src/lib.rs").open("a") as lib:
-        lib.write("fn broken() -> u64 { greeting }\n")
-    result = build(project, "hello_backend")
-    cause, advice = failure(result)
-    assert cause == "hello_backend did not compile."
-    assert advice == "Mend the first error above."
-    assert "cannot find value `greeting`" in result.stderr
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["goodbye_backend"], "package ID specification `goodbye_backend` did not match any packages"),
+        (["hello_backend", "wasm128"], 'could not find specification for target "wasm128"'),
+    ],
+)
+def test_a_wrong_argument_is_named(project: Generate, arguments: list[str], says: str) -> None:
+    assert says in refusal(build(project(), *arguments))
+
+
+@pytest.mark.rust
+def test_the_pinned_nightly_has_to_be_there(generate: Generate, tmp_path: Path) -> None:
+    said = refusal(build(generate(), RUSTUP_HOME=str(tmp_path / "rustup"), RUSTUP_AUTO_INSTALL="0"))
+    assert f"toolchain '{workspace.nightly()}" in said and "`rustup toolchain install`" in said
+
+
+@pytest.mark.rust
+def test_what_does_not_compile_is_refused_with_the_compilers_error(project: Generate, tmp_path: Path) -> None:
+    """Though the module of an earlier build is there."""
+    folder = shutil.copytree(project(), tmp_path / "hello", symlinks=True)
+    assert build(folder).returncode == 0
+    replace(folder / LIB, "", "fn broken() -> u64 { greeting }\n")
+    assert "cannot find value `greeting`" in refusal(build(folder))
+
+
+@pytest.mark.rust
+def test_without_rustup_the_script_stops(generate: Generate, tmp_path: Path) -> None:
+    for tool in ("bash", "dirname", "env"):
+        (tmp_path / tool).symlink_to(shutil.which(tool))
+    assert "rustup: command not found" in refusal(build(generate(), PATH=str(tmp_path)))
 
 
 @pytest.mark.rust
@@ -202,13 +241,16 @@ def test_only_own_crates_get_vector_instructions(generate: Generate, tmp_path: P
     """By what cargo would do, asked with `--unit-graph`: building all of it takes a minute."""
     project = generate()
     (project / "src/hello_backend/build.rs").write_text("fn main() {}\n")
-    rustup, shown = shutil.which("rustup"), tmp_path / "bin/rustup"
-    shown.parent.mkdir()
-    ask = f'case "$*" in *" cargo build "*) set -- "$@" --unit-graph -Z unstable-options ;; esac\nexec "{rustup}" "$@"'
-    shown.write_text(f"#!/bin/sh\n{ask}\n")
-    shown.chmod(0o755)
-    result = build(project, "hello_backend", PATH=f"{shown.parent}{os.pathsep}{os.environ['PATH']}")
-    units = json.loads(result.stdout.splitlines()[0])["units"]
+    real = {name: run(["rustup", "which", name], project).stdout.strip() for name in ("cargo", "rustc")}
+    programs = {
+        "rustup": f"case $2 in cargo) echo '{tmp_path}/cargo' ;; *) echo '{real['rustc']}' ;; esac",
+        "cargo": f"'{real['cargo']}' \"$@\" --unit-graph -Z unstable-options >'{tmp_path}/units.json'",
+    }
+    for name, text in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    build(project, "hello_backend", PATH=f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    units = json.loads((tmp_path / "units.json").read_text())["units"]
     flagged = {unit["target"]["name"]: unit["profile"]["rustflags"] for unit in units if "rustflags" in unit["profile"]}
     assert flagged == {"hello_backend": ["-Ctarget-feature=+simd128"]}
     assert {"build-script-build", "candid", "std"} <= {unit["target"]["name"] for unit in units}

@@ -24,5 +24,5 @@ def test_the_generated_readme_names_what_is_there(generate: Generate) -> None:
     project = generate(canister_name="greeter")
     readme = (project / "README.md").read_text()
     assert readme.startswith("# hello\n")
-    for name in re.findall(r"`([\w.-]+\.(?:toml|yml|did|rs|json|sh))`", readme):
+    for name in re.findall(r"`([\w.-]+\.(?:toml|yml|did|rs|json|sh|hbs))`", readme):
         assert list(project.rglob(name)), name

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from jinja2.sandbox import SandboxedEnvironment
 from jinja2_ansible_filters import AnsibleCoreFiltersExtension
 from pathspec import PathSpec
-from projects import git
+from projects import BY_PROGRAMS, git
 
 Answers = dict[str, object]
 
@@ -65,7 +65,7 @@ def questions(template: Path) -> dict[str, dict[str, object]]:
 @cache
 def includes(template: Path) -> frozenset[tuple[str, str]]:
     """The name and the text of each file that a validator can import."""
-    paths = (template / "includes").glob("*")
+    paths = [*(template / "includes").glob("*"), template / "template/Cargo.lock.jinja"]
     return frozenset((path.relative_to(template).as_posix(), path.read_text()) for path in paths)
 
 
@@ -82,7 +82,9 @@ def shared_environment(
     """One for all templates that have these in common: to compile them takes longer than to render."""
     loader = jinja2.DictLoader(dict(included))
     strict = dict(options) | {"undefined": jinja2.StrictUndefined}
-    return SandboxedEnvironment(loader=loader, extensions=[AnsibleCoreFiltersExtension], **strict)
+    environment = SandboxedEnvironment(loader=loader, extensions=[AnsibleCoreFiltersExtension], **strict)
+    environment.filters["fileglob"] = lambda path: [path] if path.endswith("/.copier-answers.yml") else []
+    return environment
 
 
 @cache
@@ -91,11 +93,11 @@ def compiled(environment: SandboxedEnvironment, text: str) -> jinja2.Template:
 
 
 def render(template: Path, text: object, answers: Answers) -> object:
-    """A value of copier.yml as Copier renders it during an update: a text with these answers, anything else as it is."""
+    """A value of copier.yml as Copier renders it when it updates a project that has these answers."""
     if not isinstance(text, str) or "{" not in text:
         return text
     project = {
-        "dst_path": template / "hello",  # There is no such folder, so includes/recorded.jinja sees a new project.
+        "dst_path": template / "hello",
         "answers_file": ".copier-answers.yml",
         "defaults": True,
         "data": {},
@@ -103,7 +105,7 @@ def render(template: Path, text: object, answers: Answers) -> object:
     copiers = {
         "_copier_conf": project,
         "_copier_operation": "update",
-        "_external_data": dict.fromkeys(configuration(template).get("_external_data", {})),
+        "_external_data": {"recorded": answers},
     }
     return compiled(environment(template), text).render(copiers | answers)
 
@@ -159,7 +161,7 @@ def generated_texts() -> frozenset[str]:
 @cache
 def words(template: Path) -> frozenset[str]:
     """The words of copier.yml and includes/: a name that a validator reserves stands there."""
-    texts = [(template / "copier.yml").read_text(), *dict(includes(template)).values()]
+    texts = [(template / "copier.yml").read_text(), *(text for name, text in includes(template) if "lock" not in name)]
     return frozenset(word for text in texts for word in re.findall(r"[a-z][a-z0-9_-]*", text))
 
 
@@ -278,7 +280,7 @@ def broken_files(old: Path, new: Path) -> list[str]:
     gone = set()
     for values in itertools.product(*finite.values()):
         answers = default_answers(old) | dict(zip(finite, values, strict=True))
-        gone |= files(old, answers) - files(new, default_answers(new) | answers)
+        gone |= files(old, answers) - files(new, default_answers(new) | answers) - BY_PROGRAMS
     return [
         f"{name} is no longer generated, or has another name, and an update would delete it with all that its owner "
         f"wrote there, unless `_exclude` keeps it out: bring it back under this name."
@@ -523,4 +525,4 @@ def test_a_break_takes_a_major_version_and_a_test_for_the_crossing(
 
 
 def test_the_comparison_knows_the_files_that_copier_generates(template: Path) -> None:
-    assert files(template, default_answers(template)) == FILES
+    assert files(template, default_answers(template)) == FILES - BY_PROGRAMS

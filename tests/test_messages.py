@@ -1,29 +1,24 @@
 """What Copier says after a copy and after an update."""
 
+import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from canister import Canister
-from conftest import RELEASES, Generate, share_target
+from conftest import Generate
 from projects import (
     LIB,
     NEWEST,
     NEXT,
-    OPTIONAL,
-    OTHER_ANSWERS,
     add,
     commit,
     conflicts,
     git,
     replace,
     run,
-    update,
-    write_code,
 )
-from workspace import cargo, nightly
 
 
 def say(folder: Path, *args: str) -> str:
@@ -48,11 +43,11 @@ def test_after_a_copy_the_next_commands_are_those_for_the_chosen_answers(
         "cd 'my app'",
         'git init && git add . && git commit -m "First commit"',
         "rustup toolchain install",
-        "bash build.sh my_app_backend",
+        "bash build.sh",
         *(["npm install -g @icp-sdk/icp-cli @icp-sdk/ic-wasm"] if icp_cli else []),
         "icp network start --background" if icp_cli else "dfx start --background",
         f"{tool} deploy",
-        f"{tool} canister call my_app_backend greet '(\"ICP\")'",
+        f"{tool} canister call {'--query ' * icp_cli}my_app_backend greet '(\"ICP\")'",
     ]
     run("\n".join(commands(said.split("is ready. Next:")[1])[:2]), tmp_path)
     assert git(tmp_path / "my app", "status", "--porcelain") == ""
@@ -66,7 +61,7 @@ def after_update(project: Path, version: str) -> list[str]:
 def test_after_an_update_the_conflicts_are_named_where_there_are_any(start: Generate) -> None:
     project = start(NEWEST)
     add(project)
-    replace(project / LIB, "//! Says hello,", "//! Says good day,")
+    replace(project / LIB, "fn greets_by_name", "fn says_good_day")
     commit(project)
     look, find, *_ = after_update(project, NEXT)
     assert LIB in run(look, project)
@@ -78,46 +73,48 @@ def test_after_an_update_without_conflicts_none_is_named(start: Generate) -> Non
     project = start(NEWEST)
     add(project)
     commit(project)
-    _look, find, _lock, save, _back = after_update(project, NEXT)
+    _look, find, _build, save, _back = after_update(project, NEXT)
     assert run(find, project) == ""
     run(f"{save} --message Update", project)
     assert git(project, "status", "--porcelain") == ""
 
 
-@pytest.mark.rust
-def test_the_lock_command_makes_a_locked_build_pass_and_the_canister_runs(start: Generate) -> None:
-    project = start(NEWEST)
-    share_target(project)
-    write_code(project)
-    lock = after_update(project, ":current:")[2]
-    update(project, **OTHER_ANSWERS | {"pocket_ic": False})
-    assert conflicts(project) == {"Cargo.lock"}
-    git(project, "add", "Cargo.lock")
-    run(lock, project)
-    run(f"cargo test --locked && {lock} && bash build.sh hello_backend && bash build.sh second_backend", project)
-    for name in ("hello_backend", "second_backend"):
-        module = project / f"target/wasm64-unknown-unknown/release/{name}.wasm"
-        assert Canister.install(module).call("profile", '("ICP")') == '(record { name = "ICP" })'
+def test_no_line_of_a_message_is_wider_than_80_columns(snapshot: Path, start: Generate, tmp_path: Path) -> None:
+    said = say(tmp_path, "copy", "--defaults", str(snapshot), "my_app").split("is ready. Next:")[1]
+    said += say(start(NEWEST), "update", "--defaults", f"--vcs-ref={NEXT}").split("is updated")[1]
+    assert "git restore" in said
+    assert [line for line in said.splitlines() if len(line) > 80] == []
 
 
-@pytest.mark.rust
-@pytest.mark.parametrize("version", [f"v{version}" for version in RELEASES])
-def test_the_lock_is_right_after_an_update_or_after_the_lock_command(start: Generate, version: str) -> None:
-    project = start(version)
-    write_code(project)
-    lock = after_update(project, NEWEST)[2]
-    mend(project, lock)
-    for pocket_ic in (True, False):
-        (project / OPTIONAL["pocket_ic"][0]).unlink(missing_ok=True)
-        commit(project)
-        update(project, pocket_ic=pocket_ic)
-        mend(project, lock)
-        assert ('name = "pocket-ic"' in (project / "Cargo.lock").read_text()) == pocket_ic
+@pytest.mark.parametrize("command", ["copy", "update"])
+def test_a_question_that_does_not_exist_is_named(snapshot: Path, start: Generate, tmp_path: Path, command: str) -> None:
+    data = ["--defaults", "--data=timer=no", "--data=gzip=no", "--data=wasm_memory=1"]
+    if command == "copy":
+        said = say(tmp_path, "copy", *data, str(snapshot), "hello")
+    else:
+        said = say(start(NEWEST), "update", "--vcs-ref=:current:", *data)
+    assert re.findall(r'There is no question "(\w+)", so nothing changed by it', said) == ["timer", "wasm_memory"]
 
 
-def mend(project: Path, lock: str) -> None:
-    """Run the lock command if the lock is not right, and see that it then is."""
-    locked = ["rustup", "run", nightly(), "cargo", "metadata", "--locked", "--format-version=1"]
-    if subprocess.run(locked, cwd=project, capture_output=True, check=False).returncode:
-        run(lock, project)
-        cargo(*locked[4:], cwd=project)
+def test_a_question_that_exists_is_not_named(start: Generate) -> None:
+    assert "There is no question" not in say(start(NEWEST), "update", "--defaults", "--data=gzip=no")
+
+
+REFUSALS = {
+    "canister_name=match": 'Try "match_app": ',
+    "canister_name=Hello": "Use a-z, 0-9 and _, a letter f",
+    "canister_name=no": 'Try "no_app": ',
+    "canister_name=serde": 'Try "serde_app": ',
+    "wasm_memory_limit=much": "Write a size such as 6 GiB",
+    "wasm_memory_limit=1": "Write 0 for no limit, or more",
+    "gzip=flase": "Write yes or no.",
+}
+"""Answers that are refused, and what the first 30 letters of the refusal advise: more is cut off at 80 columns."""
+
+
+@pytest.mark.parametrize("answer", REFUSALS)
+def test_a_refusal_begins_with_what_to_do(snapshot: Path, tmp_path: Path, answer: str) -> None:
+    command = [sys.executable, "-m", "copier", "copy", "--defaults", "--data", answer, str(snapshot), "hello"]
+    result = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True, check=False)
+    (said,) = re.findall(r"Validation error for question '\w+': (.{30})", result.stderr.splitlines()[-1])
+    assert said.startswith(REFUSALS[answer])

@@ -21,6 +21,7 @@ NO_PINS = {
     ("copier.yml", "9.19.1"): "the oldest Copier that is supported",
     ("pyproject.toml", "0.1.0"): "our own version",
     ("template/Cargo.toml.jinja", "0.10.22"): "what wasm64 needs",
+    ("template/build.sh", "0.18.3"): "what wasm64 needs",
     ("template/Cargo.toml.jinja", "0.18.3"): "what wasm64 needs",
     ("template/src/{{ canister_name }}/Cargo.toml.jinja", "0.1.0"): "the canister's own version",
     ("tools/go/go.mod", "1.25.0"): "the oldest Go that will do",

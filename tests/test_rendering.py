@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import re
 import shlex
 import tomllib
 from pathlib import Path
@@ -10,13 +11,14 @@ from pathlib import Path
 import pytest
 import yaml
 from conftest import FILES, Generate
-from projects import OPTIONAL, OPTIONAL_FILES, YES_NO
+from projects import LIB, OPTIONAL, OPTIONAL_FILES, YES_NO
 
 CHOICES = [
     dict(zip(("timers", "shrink", "gzip"), values, strict=True))
     for values in itertools.product([True, False], repeat=3)
 ]
 ALWAYS = FILES - set(OPTIONAL_FILES)
+TIMERS = "src/hello_backend/src/timers.rs"
 
 
 def files(project: Path) -> set[str]:
@@ -58,19 +60,22 @@ def test_each_choice_reaches_the_files_that_it_concerns_and_no_other(
 ) -> None:
     default, project = project(), generate(**answers)
     assert parsed(project) == 9
+    gone = {name for name in files(default) - files(project) if not name.startswith(".git/")}
+    assert gone == (set() if answers["timers"] else {TIMERS})
     changed = {name for name in files(project) if (project / name).read_bytes() != (default / name).read_bytes()}
     expected = set()
     if not answers["timers"]:
-        expected |= {"Cargo.lock", "Cargo.toml", *(name for name in FILES if name.startswith("src/"))}
+        expected |= {"Cargo.lock", *(name for name in FILES if name.startswith("src/")), LIB} - {TIMERS}
     if not (answers["shrink"] and answers["gzip"]):
         expected |= {"dfx.json", "icp.yaml"}
     assert changed - {".copier-answers.yml"} == expected
 
     canister = dfx_canister(project)
     assert (canister["shrink"], canister["gzip"]) == (answers["shrink"], answers["gzip"])
-    steps = (project / "icp.yaml").read_text()
-    assert (" shrink\n" in steps, "gzip " in steps) == (answers["shrink"], answers["gzip"])
-    for name in ("Cargo.toml", "Cargo.lock", "src/hello_backend/Cargo.toml", "src/hello_backend/src/lib.rs"):
+    (icp,) = yaml.safe_load((project / "icp.yaml").read_text())["canisters"]
+    configuration = icp["recipe"]["configuration"]
+    assert (configuration["shrink"], configuration["compress"]) == (answers["shrink"], answers["gzip"])
+    for name in ("Cargo.lock", "src/hello_backend/Cargo.toml", "src/hello_backend/src/lib.rs"):
         text = (project / name).read_text()
         assert ("timers" in text) == answers["timers"], name
     assert ("ticks" in (project / "src/hello_backend/hello_backend.did").read_text()) == answers["timers"]
@@ -83,7 +88,7 @@ def test_a_file_for_a_tool_is_there_when_the_tool_is_used(generate: Generate, an
     assert files(project) == ALWAYS.union(*(OPTIONAL[question] for question, answer in used.items() if answer))
     readme = (project / "README.md").read_text()
     assert ("icp deploy" in readme, "PocketIC" in readme) == (used["icp_cli"], used["pocket_ic"])
-    for name in ("Cargo.toml", "Cargo.lock", "src/hello_backend/Cargo.toml"):
+    for name in ("Cargo.lock", "src/hello_backend/Cargo.toml"):
         assert ("pocket-ic" in (project / name).read_text()) == used["pocket_ic"], name
 
 
@@ -132,20 +137,24 @@ def test_dfx_sets_the_limit_of_the_canister_by_its_name(generate: Generate, name
     assert shlex.quote(name) == name
 
 
-@pytest.mark.parametrize("shrink", [True, False])
-@pytest.mark.parametrize("gzip", [True, False])
-def test_icp_yaml_takes_the_steps_of_dfx_json(generate: Generate, shrink: bool, gzip: bool) -> None:
-    (canister,) = yaml.safe_load((generate(shrink=shrink, gzip=gzip) / "icp.yaml").read_text())["canisters"]
-    wasm, did = '"$ICP_WASM_OUTPUT_PATH"', "src/hello_backend/hello_backend.did"
-    commands = [
-        "bash build.sh hello_backend",
-        f"cp target/wasm64-unknown-unknown/release/hello_backend.wasm {wasm}",
-        f"ic-wasm {wasm} -o {wasm} metadata candid:service -f {did} -v public --keep-name-section",
-        *([f"ic-wasm {wasm} -o {wasm} shrink"] if shrink else []),
-        *([f"gzip -n {wasm}", f"mv {wasm}.gz {wasm}"] if gzip else []),
+def test_icp_yaml_has_three_lines_for_the_canister(generate: Generate) -> None:
+    text = (generate() / "icp.yaml").read_text()
+    assert len(re.findall(r"^[^#\n]+$", text, re.MULTILINE)) == 1 + 3
+    assert yaml.safe_load(text)["canisters"] == [
+        {
+            "name": "hello_backend",
+            "settings": {"wasm_memory_limit": "6 GiB"},
+            "recipe": {
+                "type": "file://wasm64.hbs",
+                "configuration": {
+                    "package": "hello_backend",
+                    "candid": "src/hello_backend/hello_backend.did",
+                    "shrink": True,
+                    "compress": True,
+                },
+            },
+        }
     ]
-    assert canister["name"] == "hello_backend"
-    assert canister["build"] == {"steps": [{"type": "script", "commands": commands}]}
 
 
 def test_git_leaves_out_what_the_tools_write(generate: Generate) -> None:
@@ -154,13 +163,20 @@ def test_git_leaves_out_what_the_tools_write(generate: Generate) -> None:
 
 def test_versions_and_the_nightly_are_written_once(generate: Generate) -> None:
     project = generate()
-    pins = tomllib.loads((project / "Cargo.toml").read_text())["workspace"]["dependencies"]
+    shared = tomllib.loads((project / "Cargo.toml").read_text())["workspace"]["dependencies"]
+    canister = tomllib.loads((project / "src/hello_backend/Cargo.toml").read_text())["dependencies"]
+    pins = shared | {"ic-cdk-timers": canister["ic-cdk-timers"]}
     nightly = tomllib.loads((project / "rust-toolchain.toml").read_text())["toolchain"]["channel"]
     locked = {
         package["name"]: package["version"]
         for package in tomllib.loads((project / "Cargo.lock").read_text())["package"]
     }
-    assert pins == {name: f"={locked[name]}" for name in ("candid", "candid_parser", "ic-cdk", "ic-cdk-timers")}
+    assert pins == {name: f"={locked[name]}" for name in ("candid", "expect-test", "ic-cdk", "ic-cdk-timers")}
     everything = [(project / name).read_text() for name in files(project) - {"Cargo.lock"}]
     for pin in (*(f'"{version}"' for version in pins.values()), nightly.removeprefix("nightly-")):
         assert sum(text.count(pin) for text in everything) == 1, pin
+
+
+def test_the_lock_stays_small(generate: Generate) -> None:
+    """So that the first `cargo test` does not take minutes."""
+    assert len(tomllib.loads((generate() / "Cargo.lock").read_text())["package"]) <= 85

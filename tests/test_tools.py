@@ -19,7 +19,6 @@ from projects import git
 pytestmark = pytest.mark.rust
 
 ANSWER = '("Hello, ICP! Powered by wasm64")'
-HIDDEN = "get_candid_pointer\n"
 TIMERS_HIDDEN = """\
 canister_init
 canister_post_upgrade
@@ -65,7 +64,7 @@ def check(folder: Path, made: Path, tmp_path: Path, gzipped: bool, timers: bool)
     bare.write_bytes(gzip.decompress(data) if gzipped else data)
     did = folder / "src/hello_backend/hello_backend.did"
     assert did.read_text().strip() in run(folder, "ic-wasm", bare, "metadata", "candid:service")
-    (tmp_path / "hidden").write_text(HIDDEN + TIMERS_HIDDEN * timers)
+    (tmp_path / "hidden").write_text(TIMERS_HIDDEN * timers)
     run(folder, "ic-wasm", bare, "check-endpoints", "--candid", did, "--hidden", tmp_path / "hidden")
 
     canister = Canister.install(made)
@@ -111,14 +110,62 @@ def test_what_icp_builds_answers(
     assert bool(A_FUNCTION.search(wasm)) == (not shrink)
 
 
-@each_combination
-def test_icp_reads_what_is_generated(generate: Generate, shrink: bool, gzip_: bool, timers: bool) -> None:
-    folder = generate(shrink=shrink, gzip=gzip_, timers=timers)
-    shown = run(folder, "icp", "project", "show")
-    (canister,) = yaml.safe_load((folder / "icp.yaml").read_text())["canisters"]
-    for command in canister["build"]["steps"][0]["commands"]:
-        assert f"- {command}\n" in shown
-    assert "      wasm_memory_limit: 6 GiB\n" in shown
+def commands(folder: Path) -> list[str]:
+    """The commands of the recipe as icp reads it, for the only canister."""
+    shown = yaml.load(run(folder, "icp", "project", "show"), IcpLoader)
+    ((_folder, canister),) = shown["canisters"].values()
+    return [command for step in canister["build"]["steps"] for command in step["commands"]]
+
+
+class IcpLoader(yaml.SafeLoader):
+    """Reads what icp prints, with its tags such as `!Fixed`."""
+
+
+IcpLoader.add_multi_constructor("!", lambda loader, tag, node: loader.construct_scalar(node))
+WASM = '"$ICP_WASM_OUTPUT_PATH"'
+BUILD = "bash build.sh 'hello_backend'"
+DID = f"ic-wasm {WASM} -o {WASM} metadata candid:service -f 'src/hello_backend/hello_backend.did' -v public --keep-name-section"
+SHRINK = f"ic-wasm {WASM} -o {WASM} shrink"
+COMPRESS = f"gzip -n {WASM} && mv {WASM}.gz {WASM}"
+
+
+@pytest.mark.parametrize(("shrink", "gzip_"), list(product([True, False], repeat=2)))
+def test_the_recipe_takes_the_steps_of_dfx_json(generate: Generate, shrink: bool, gzip_: bool) -> None:
+    expected = [BUILD, DID, *([SHRINK] if shrink else []), *([COMPRESS] if gzip_ else [])]
+    assert commands(generate(shrink=shrink, gzip=gzip_)) == expected
+
+
+def configure(folder: Path, configuration: dict[str, object]) -> None:
+    """Give the canister in icp.yaml another configuration of its recipe."""
+    icp = yaml.safe_load((folder / "icp.yaml").read_text())
+    icp["canisters"][0]["recipe"]["configuration"] = configuration
+    (folder / "icp.yaml").write_text(yaml.safe_dump(icp))
+
+
+def test_all_but_the_package_may_be_left_out(generate: Generate) -> None:
+    folder = generate()
+    configure(folder, {"package": "hello_backend"})
+    assert commands(folder) == [BUILD]
+    configure(folder, {"shrink": True})
+    refused = subprocess.run(["icp", "project", "show"], cwd=folder, text=True, capture_output=True, check=False)
+    assert refused.returncode != 0 and 'Some("package")' in refused.stderr
+
+
+def test_metadata_of_ones_own_is_published(project: Generate, tmp_path: Path) -> None:
+    folder = shutil.copytree(project(), tmp_path / "hello", symlinks=True)
+    metadata = [{"name": "hello:licence", "value": "MIT No Attribution"}, {"name": "hello:year", "value": "2026"}]
+    configure(folder, {"package": "hello_backend", "metadata": metadata})
+    run(folder, "icp", "build")
+    for section in metadata:
+        shown = run(folder, "ic-wasm", folder / ".icp/cache/artifacts/hello_backend", "metadata", section["name"])
+        assert shown.strip() == section["value"]
+
+
+def test_a_recipe_that_is_gone_is_named(generate: Generate) -> None:
+    folder = generate()
+    (folder / "wasm64.hbs").unlink()
+    refused = subprocess.run(["icp", "build"], cwd=folder, text=True, capture_output=True, check=False)
+    assert refused.returncode != 0 and "recipe" in refused.stderr and "wasm64.hbs" in refused.stderr
 
 
 @pytest.mark.parametrize(
@@ -128,7 +175,7 @@ def test_icp_reads_what_is_generated(generate: Generate, shrink: bool, gzip_: bo
 def test_icp_takes_any_memory_limit_that_dfx_takes(generate: Generate, limit: str, shown: str) -> None:
     folder = generate(wasm_memory_limit=limit)
     assert f"      wasm_memory_limit: {shown}\n" in run(folder, "icp", "project", "show")
-    (folder / "icp.yaml").write_text((folder / "icp.yaml").read_text().replace(f": {shown}\n", ": 1 TiB\n"))
+    (folder / "icp.yaml").write_text((folder / "icp.yaml").read_text().replace(f": {shown} }}", ": 1 TiB }"))
     assert subprocess.run(["icp", "project", "show"], cwd=folder, capture_output=True, check=False).returncode != 0
 
 
@@ -140,7 +187,7 @@ def test_without_shrink_the_functions_keep_their_names(module: Generate, project
 def test_check_endpoints_notices_a_did_out_of_step(module: Generate, project: Generate, tmp_path: Path) -> None:
     did, hidden = tmp_path / "other.did", tmp_path / "hidden"
     did.write_text("service : { greet : (text) -> (text) query; farewell : () -> () }")
-    hidden.write_text(HIDDEN + TIMERS_HIDDEN)
+    hidden.write_text(TIMERS_HIDDEN)
     command = ["ic-wasm", str(module()), "check-endpoints", "--candid", str(did), "--hidden", str(hidden)]
     result = subprocess.run(command, env=os.environ, text=True, capture_output=True, check=False)
     assert result.returncode != 0

@@ -48,7 +48,7 @@ class Reader:
                     self.canister = Canister.install(self.folder / ARTIFACT, wasm_memory_limit="6 GiB")
                 else:
                     self.canister.upgrade(self.folder / ARTIFACT)
-            case ["icp", "canister", "call", "hello_backend", method, arguments]:
+            case ["icp", "canister", "call", "--query", "hello_backend", method, arguments]:
                 self.printed = self.canister.call(method, arguments)
             case ["sleep", seconds]:
                 self.canister.advance(int(seconds))
@@ -96,4 +96,4 @@ def test_dfx_has_a_command_beside_each_of_icp() -> None:
     text = TUTORIAL.read_text()
     done = {line for block in blocks(TUTORIAL) for line in block.commands() if line.startswith("icp ")}
     for command in done:
-        assert f"`{command.replace('icp network', 'dfx').replace('icp', 'dfx')}`" in text, command
+        assert f"`{command.replace('icp network', 'dfx').replace('icp', 'dfx').replace(' --query', '')}`" in text, command

@@ -455,7 +455,9 @@ class Canister:
         caller: str = ANONYMOUS,
         cycles: int = 3 * 10**12,
         instruction_limits: dict[str, int] | None = None,
+        did: str = "",
     ) -> None:
+        self._did = did
         self._saved: Snapshot | None = None
         self._module = read_module(module)
         self._limit = parse_size(wasm_memory_limit)
@@ -481,6 +483,7 @@ class Canister:
         - `time`: the clock's start in nanoseconds since 1970.
         - `caller`: the principal that installs, calls and controls the canister, as text; anonymous unless given.
         - `cycles`: the balance. Nothing is charged to it.
+        - `did`: the interface as Candid text, where the module does not have it: see the attribute of that name.
         - `instruction_limits`: by "update", "query" and "install", where not `INSTRUCTION_LIMITS`.
 
         Raises `InvalidModule` where the replica would refuse the module, `Trapped` where its code traps,
@@ -576,8 +579,8 @@ class Canister:
 
     @property
     def did(self) -> str | None:
-        """The interface: what `get_candid_pointer` points to, else the custom section `candid:service`, else None."""
-        return interface(self._module) or None
+        """The interface: the setting, what `get_candid_pointer` points to, the section `candid:service`, or else None."""
+        return self._did or interface(self._module) or None
 
     @property
     def heap_bytes(self) -> int:
@@ -874,6 +877,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             wasm_memory_limit=options.wasm_memory_limit,
             wasm_memory_threshold=options.wasm_memory_threshold,
             caller=options.caller,
+            did=options.did.read_text() if options.did else "",
         )
         for action in actions:
             action(canister)
@@ -908,6 +912,7 @@ def _parser() -> argparse.ArgumentParser:
         default=0,
         help="canister_on_low_wasm_memory runs when less of the limit is left, such as 1 GiB (default: 0)",
     )
+    parser.add_argument("--did", metavar="FILE", type=Path, help="the interface, where the module has none")
     parser.add_argument("--caller", metavar="PRINCIPAL", default=ANONYMOUS, help="who calls (default: anonymous)")
     return parser
 

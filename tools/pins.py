@@ -197,6 +197,7 @@ KINDS = (
     Kind(("pyproject.toml",), r'"(?P<name>[\w-]+)==(?P<now>[\d.]+)"', python_package, lock_python),
     Kind(WORKFLOWS, r"\b(?P<name>[\w-]+)==(?P<now>[\d.]+)", python_package),
     Kind(WORKFLOWS, r"uses: (?P<name>[\w./-]+)@(?P<now>\w{40} # v[\d.]+)$", action),
+    Kind(WORKFLOWS, r"(?P<name>@[\w/-]+)@(?P<now>\d[\d.]+)", npm_package),
     Kind(("tools/npm/package.json",), r'"(?P<name>@[\w/-]+)": "(?P<now>[\d.]+)"', npm_package, lock_npm),
     Kind(
         ("tools/go/go.mod",),  # A line with a tool has no version; that of its module follows among the requirements.
@@ -205,7 +206,12 @@ KINDS = (
         lock_go,
     ),
     Kind(("template/rust-toolchain.toml",), r'^channel = "(?P<name>nightly)-(?P<now>[\d-]+)"', nightly, lock_template),
-    Kind(("template/Cargo.toml.jinja",), r'^(?P<name>[\w-]+) = .*?"=(?P<now>[\d.]+)"', crate, lock_template),
+    Kind(
+        ("template/Cargo.toml.jinja", "template/src/*/Cargo.toml.jinja"),
+        r'^(?P<name>[\w-]+) = .*?"=(?P<now>[\d.]+)"',
+        crate,
+        lock_template,
+    ),
     Kind(
         ("tools/native/Cargo.toml",),
         r'^(?!version|edition)(?P<name>[\w-]+) = (?:{ version = )?"(?P<now>\d[\d.]*)"',

@@ -194,7 +194,10 @@ def condition(file: str, changed: Mapping[str, set[str]], only: Mapping[str, set
 def pins_page(full: Files, prose: Mapping[str, dict]) -> str:
     """docs/reference/pins.md, for a project with every yes."""
     manifest = full["Cargo.toml"].decode()
-    crates = tomllib.loads(manifest)["workspace"]["dependencies"]
+    canister = tomllib.loads(full["src/hello_backend/Cargo.toml"].decode())
+    own = (canister["dependencies"] | canister["dev-dependencies"]).items()
+    crates = [(name, pin, "Cargo.toml") for name, pin in tomllib.loads(manifest)["workspace"]["dependencies"].items()]
+    crates += [(name, pin, "src/hello_backend/Cargo.toml") for name, pin in own if isinstance(pin, str)]
     workflows = "".join(text.decode() for file, text in sorted(full.items()) if file.startswith(".github/"))
     actions = sorted({(name, f"`{version}`", f"`{commit}`") for name, commit, version in ACTION.findall(workflows)})
     npm = json.loads((ROOT / "tools/npm/package.json").read_text())["dependencies"]
@@ -202,7 +205,7 @@ def pins_page(full: Files, prose: Mapping[str, dict]) -> str:
     python = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
     (tested_copier,) = [pin.removeprefix("copier==") for pin in python if pin.startswith("copier==")]
     project = [("Rust", f"`{nightly()}`", "`rust-toolchain.toml`")]
-    project += [(f"`{name}`", f"`{crate_version(pin)}`", "`Cargo.toml`") for name, pin in crates.items()]
+    project += [(f"`{name}`", f"`{pin.removeprefix('=')}`", f"`{file}`") for name, pin, file in crates]
     (workflows_copier,) = re.findall(r"copier==(\S+)", workflows)
     project += [("Copier", f"`{workflows_copier}`", "`.github/workflows/template.yml`")]
     ours = [
@@ -223,13 +226,9 @@ def pins_page(full: Files, prose: Mapping[str, dict]) -> str:
             table(("action", "version", "commit"), actions),
             "## In the template",
             table(("what", "version", "where"), ours),
-            "A project asks for no certain version of icp-cli, ic-wasm or dfx. These are the ones that it was tested with.",
+            "The generated workflow installs these versions of icp-cli and ic-wasm. On your machine, a project works with any.",
         )
     )
-
-
-def crate_version(pin: str | Mapping[str, str]) -> str:
-    return (pin if isinstance(pin, str) else pin["version"]).removeprefix("=")
 
 
 def program(package: str) -> str:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tools and tests need: tools/setup.sh [python|rust|npm|go]..., all four by default.
-# The Python packages go to .venv, the nightly to rustup, ic-wasm and icp to tools/npm, actionlint and gojq to tools/go.
+# The Python packages go to .venv, the nightly to rustup, ic-wasm and icp to tools/npm, actionlint to tools/go.
 # What is there already is left alone.
 set -euo pipefail
 
@@ -77,8 +77,8 @@ go_build() (
 setup_go() {
   cmp -s tools/go/go.sum tools/go/bin/go.sum && return
   command -v go >/dev/null || fail "Go is missing: install it from https://go.dev/dl."
-  echo '==> Building actionlint and gojq in tools/go'
-  quietly go "actionlint and gojq could not be built: check that your Go is 1.25 or newer, and your network connection." \
+  echo '==> Building actionlint in tools/go'
+  quietly go "actionlint could not be built: check that your Go is 1.25 or newer, and your network connection." \
     go_build
   cp tools/go/go.sum tools/go/bin/go.sum
 }
