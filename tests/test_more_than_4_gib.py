@@ -138,12 +138,12 @@ def test_an_upgrade_drops_the_heap(wasm64: Path, granted: int) -> None:
 
 def test_dfx_and_icp_cli_set_the_same_threshold(project: Path) -> None:
     generated = json.loads((project / "dfx.json").read_text())["canisters"]["hello_backend"]["post_install"]
-    threshold = yaml.safe_load(fenced(RECIPE, "yaml")[0])["wasm_memory_threshold"]
+    threshold = yaml.safe_load(fenced(RECIPE, "yaml")[0])["settings"]["wasm_memory_threshold"]
     assert fenced(RECIPE, "json") == [f'"post_install": "{generated} --wasm-memory-threshold \'{threshold}\'",\n']
 
 
 def test_the_low_memory_hook_stops_new_blocks_before_the_limit_does(wasm64: Path, granted: int) -> None:
-    threshold = yaml.safe_load(fenced(RECIPE, "yaml")[0])["wasm_memory_threshold"]
+    threshold = yaml.safe_load(fenced(RECIPE, "yaml")[0])["settings"]["wasm_memory_threshold"]
     canister = Canister.install(wasm64, wasm_memory_limit=granted, wasm_memory_threshold=threshold)
     last = [take(canister, 1024) for _ in range(5)][-1]
     with pytest.raises(Trapped, match="memory is low: no more blocks"):

@@ -13,6 +13,7 @@ from documents import DOCS, Block, blocks, edit
 from projects import commit, files, git, run
 
 TUTORIAL = DOCS / "tutorial.md"
+DID = "src/hello_backend/hello_backend.did"
 ARTIFACT = ".icp/cache/artifacts/hello_backend"
 PATH = f"{Path(sys.executable).parent}{os.pathsep}"
 """Where Copier is."""
@@ -84,11 +85,12 @@ def test_the_tutorials_project_is_a_fresh_one_but_for_its_endpoint(
     run(f"copier copy --quiet --defaults {shlex.quote(str(snapshot))} hello", tmp_path, PATH=PATH + os.environ["PATH"])
     commit(tmp_path / "hello")
     fresh, ours = files(tmp_path / "hello"), files(reader.folder)
-    added = [block.text.strip("\n") for block in blocks(TUTORIAL, "Add an endpoint")]
+    (added,) = [block.text for block in blocks(TUTORIAL, "Add an endpoint")]
+    assert "  farewell : (text) -> (text) query;\n" in ours.pop(DID)[1].decode()
+    del fresh[DID]
     for name, (_, content) in fresh.items():
         text = ours[name][1].decode()
-        for lines in added:
-            text = text.replace(f"{lines}\n", "")
+        text = text.replace(added, "")
         assert text == content.decode(), name
 
 

@@ -148,7 +148,7 @@ SPOILT = {
         "src/hello_backend/hello_backend.did",
         ("greet : (text)", "greet : (nat)"),
         "Tests",
-        "test tests::did_file_is_up_to_date ... FAILED",
+        ": expect test failed",
     ),
     "an error in the release alone": (
         LIB,
@@ -271,8 +271,7 @@ def test_a_newer_commit_of_a_template_without_tags_opens_an_issue(look: Look) ->
     look.tag()
     printed, (done,) = look.run()
     assert FAILED not in printed
-    newest = git(look.template, "rev-parse", "--short", "HEAD").strip()
-    assert done.startswith(created(f"{TITLE}0.0.0.post2.dev0+{newest}"))
+    assert re.match(re.escape(created(TITLE)).replace(r"\ \-\-body", r"0\.0\.0\.post2\.dev0\+[0-9a-f]+ --body"), done)
 
 
 def test_a_project_that_is_up_to_date_gets_no_issue(look: Look) -> None:
