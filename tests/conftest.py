@@ -205,14 +205,35 @@ target_dir = TARGET_DIR
 """Where the projects of the test that is running are built."""
 
 
+last_built: dict[Path, Path] = {}
+"""The project that each target folder was last used for."""
+
+
 def share_target(folder: Path) -> None:
     """Make the project in `folder` build into a target folder that the tests share."""
     target_dir.mkdir(parents=True, exist_ok=True)
     (folder / "target").symlink_to(target_dir)
+    build_next(folder)
+
+
+def build_next(folder: Path) -> None:
+    """Call this before building a project: cargo takes another project's files for its own unless the sources are newer."""
+    if last_built.get(target_dir) != folder:
+        last_built[target_dir] = folder
+        for source in [*folder.glob("src/**/*.rs"), *folder.glob("canisters/**/*.rs")]:
+            source.touch()
+
+
+def own_copy(project: Path, folder: Path) -> Path:
+    """Copy a project that shares its target folder, for a test to change."""
+    shutil.copytree(project, folder, symlinks=True)
+    build_next(folder)
+    return folder
 
 
 def build(folder: Path, *args: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run `bash build.sh ARGS` for the project in `folder`, from another folder."""
+    build_next(folder)
     command = ["bash", str(folder / "build.sh"), *args]
     return subprocess.run(command, cwd="/", env=os.environ | environment, text=True, capture_output=True, check=False)
 

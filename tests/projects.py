@@ -49,7 +49,7 @@ NEXT_VERSION = {
         "{% if timers %}\n",
         "// For everyone.\n{% if timers %}\n",
     ),
-    "src/{{ canister_name }}/src/lib.rs.jinja": ("// Comes last:", "// Stays last:"),
+    "src/{{ canister_name }}/src/lib.rs.jinja": ("fn did_file_is_up_to_date", "fn did_file_is_current"),
     "src/{{ canister_name }}/src/{% if timers %}timers.rs{% endif %}": ("//! Counts", "//! Tells"),
     "src/{{ canister_name }}/{% if pocket_ic %}tests{% endif %}/pocket_ic.rs.jinja": (
         "//! The canister",

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import workspace
 from canister import Canister
-from conftest import ROOT, Generate, build, copy, share_target
+from conftest import ROOT, Generate, build, copy, own_copy, share_target
 from documents import HOW_TO, fenced
 from projects import LIB, replace
 
@@ -104,7 +104,7 @@ def refusal(result: subprocess.CompletedProcess[str]) -> str:
 @pytest.mark.rust
 def test_without_a_name_every_canister_is_built(project: Generate, tmp_path: Path) -> None:
     """A virtual workspace with a library, a binary, hyphens, and a library beside them that is no canister."""
-    folder = shutil.copytree(project(), tmp_path / "hello", symlinks=True)
+    folder = own_copy(project(), tmp_path / "hello")
     add_package(
         folder,
         "bin-canister",
@@ -147,7 +147,7 @@ def add_package(folder: Path, name: str, dependencies: str, files: dict[str, str
 @pytest.mark.rust
 def test_a_module_that_calls_nothing_of_the_ic_is_refused(project: Generate, tmp_path: Path) -> None:
     """As with ic-cdk 0.17, which compiles for wasm64 and traps at each call."""
-    folder = shutil.copytree(project(timers=False), tmp_path / "hello", symlinks=True)
+    folder = own_copy(project(timers=False), tmp_path / "hello")
     manifest = (folder / "Cargo.toml").read_text()
     (folder / "Cargo.toml").write_text(re.sub('ic-cdk = ".*"', 'ic-cdk = "=0.17.2"', manifest))
     for arguments in (["hello_backend"], []):
@@ -173,7 +173,7 @@ fn put(key: u64) -> Option<u64> {
 
 @pytest.mark.rust
 def test_stable_structures_on_the_heap_are_warned_of(project: Generate, tmp_path: Path) -> None:
-    folder = shutil.copytree(project(), tmp_path / "hello", symlinks=True)
+    folder = own_copy(project(), tmp_path / "hello")
     dependencies = f'ic-stable-structures = "=0.7.2"\nic-cdk.workspace = true\ncandid.workspace = true\n{CDYLIB}'
     add_package(folder, "heap_backend", dependencies, {"src/lib.rs": STABLE})
     (memory,) = [text for text in fenced(HOW_TO / "adopt.md", "rust") if "impl ic_stable_structures::Memory" in text]
@@ -223,7 +223,7 @@ def test_the_pinned_nightly_has_to_be_there(generate: Generate, tmp_path: Path) 
 @pytest.mark.rust
 def test_what_does_not_compile_is_refused_with_the_compilers_error(project: Generate, tmp_path: Path) -> None:
     """Though the module of an earlier build is there."""
-    folder = shutil.copytree(project(), tmp_path / "hello", symlinks=True)
+    folder = own_copy(project(), tmp_path / "hello")
     assert build(folder).returncode == 0
     replace(folder / LIB, "", "fn broken() -> u64 { greeting }\n")
     assert "cannot find value `greeting`" in refusal(build(folder))

@@ -12,7 +12,7 @@ from workspace import cargo
 
 pytestmark = pytest.mark.rust
 
-RECORDS = '''\
+RECORDS = """\
 //! Records in stable memory.
 
 use crate::stable_memory::DefaultMemoryImpl;
@@ -58,7 +58,7 @@ fn put(id: u64, record: crate::records::Record) {
 fn get(id: u64) -> Option<crate::records::Record> {
     RECORDS.with_borrow(|records| records.get(&id))
 }
-'''
+"""
 OWN_ENDPOINT = """\
 #[ic_cdk::query]
 fn farewell(name: String) -> String {
@@ -150,7 +150,9 @@ def grow(project: Path) -> None:
     replace(project / "README.md", "## Update\n", "## Our club\n\nMeets on Mondays.\n\n## Update\n")
     replace(project / ".github/workflows/ci.yml", "", "      - run: bash deploy.sh\n")
     lib = project / LIB
-    replace(lib, "//! Says hello, and what it was compiled for.\n", "//! The ledger.\n\nmod records;\nmod stable_memory;\n")
+    replace(
+        lib, "//! Says hello, and what it was compiled for.\n", "//! The ledger.\n\nmod records;\nmod stable_memory;\n"
+    )
     replace(lib, "Hello, {name}! Powered", "Welcome, {name}! Powered")
     replace(lib, '"Hello, ICP! Powered by "', '"Welcome, ICP! Powered by "')
     replace(lib, "\n#[cfg(test)]\nmod tests", f"\n{OWN_ENDPOINT}#[cfg(test)]\nmod tests")

@@ -61,7 +61,7 @@ def after_update(project: Path, version: str) -> list[str]:
 def test_after_an_update_the_conflicts_are_named_where_there_are_any(start: Generate) -> None:
     project = start(NEWEST)
     add(project)
-    replace(project / LIB, "// Comes last:", "// Says good day:")
+    replace(project / LIB, "fn did_file_is_up_to_date", "fn says_good_day")
     commit(project)
     look, find, *_ = after_update(project, NEXT)
     assert LIB in run(look, project)

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from conftest import Generate, build
+from conftest import Generate, build, build_next
 from projects import LIB, replace
 from workspace import nightly
 
@@ -29,6 +29,7 @@ def clippy_driver() -> str:
 
 def cargo(folder: Path, *args: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run cargo with clippy as the compiler of the project's own crates; the others, some 280, are compiled only once."""
+    build_next(folder)
     clippy = f"build.rustc-workspace-wrapper={clippy_driver()!r}"
     command = ["rustup", "run", nightly(), "cargo", "--config", clippy, *args]
     inherited = {name: value for name, value in os.environ.items() if name != "POCKET_IC_BIN"}

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import Generate, copy
+from conftest import Generate, build_next, copy
 from documents import HOW_TO, blocks
 from projects import commit, run
 from workspace import TARGET_DIR, rustup_home
@@ -84,6 +84,7 @@ def test_two_builders_with_icp_see_the_same_hash(project: Generate, elsewhere: P
     script = with_icp.text.replace("rustup toolchain install\n", "")  # What setup.sh has done.
     assert script.startswith("git status --short\n")
     script += "git status --short\n"
+    build_next(project())
     ours, theirs = run(script, project()), run(f"umask 077; {script}", elsewhere, **somebody)
     assert ours == theirs
     assert re.fullmatch(r"[0-9a-f]{64}  \.icp/cache/artifacts/hello_backend\n", ours), ours

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 from canister import Canister, Trapped
-from conftest import Generate
+from conftest import Generate, build_next, own_copy
 from projects import git
 
 pytestmark = pytest.mark.rust
@@ -103,6 +103,7 @@ def test_what_icp_builds_answers(
 ) -> None:
     folder = source(timers)
     (folder / "icp.yaml").write_text((project(shrink=shrink, gzip=gzip_, timers=timers) / "icp.yaml").read_text())
+    build_next(folder)
     run(folder, "icp", "build")
     artifact = folder / ".icp/cache/artifacts/hello_backend"
     wasm = check(folder, artifact, tmp_path, gzip_, timers)
@@ -152,7 +153,7 @@ def test_all_but_the_package_may_be_left_out(generate: Generate) -> None:
 
 
 def test_metadata_of_ones_own_is_published(project: Generate, tmp_path: Path) -> None:
-    folder = shutil.copytree(project(), tmp_path / "hello", symlinks=True)
+    folder = own_copy(project(), tmp_path / "hello")
     metadata = [{"name": "hello:licence", "value": "MIT No Attribution"}, {"name": "hello:year", "value": "2026"}]
     configure(folder, {"package": "hello_backend", "metadata": metadata})
     run(folder, "icp", "build")

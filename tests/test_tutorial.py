@@ -98,4 +98,6 @@ def test_dfx_has_a_command_beside_each_of_icp() -> None:
     text = TUTORIAL.read_text()
     done = {line for block in blocks(TUTORIAL) for line in block.commands() if line.startswith("icp ")}
     for command in done:
-        assert f"`{command.replace('icp network', 'dfx').replace('icp', 'dfx').replace(' --query', '')}`" in text, command
+        assert f"`{command.replace('icp network', 'dfx').replace('icp', 'dfx').replace(' --query', '')}`" in text, (
+            command
+        )

@@ -126,12 +126,14 @@ def test_in_every_file_the_owners_line_and_the_templates_news_stand_together(sta
 
 def test_where_owner_and_template_changed_the_same_line_both_are_shown(start: Generate) -> None:
     project = start(NEWEST)
-    replace(project / LIB, "// Comes last:", "// Says good day:")
+    replace(project / LIB, "fn did_file_is_up_to_date", "fn says_good_day")
     commit(project)
     update(project, NEXT)
     assert conflicts(project) == {LIB}
     text = (project / LIB).read_text()
-    assert text.index("<<<<<<<") < text.index("Says good day") < text.index("Stays last") < text.index(">>>>>>>")
+    assert (
+        text.index("<<<<<<<") < text.index("says_good_day") < text.index("did_file_is_current") < text.index(">>>>>>>")
+    )
 
 
 def test_what_the_owner_deleted_stays_deleted(start: Generate) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT, Generate, copy
+from conftest import ROOT, Generate, build_next, copy, own_copy
 from projects import LIB, NEWEST, QUESTIONS, commit, git, replace, run
 
 GO = ROOT / "tools/go/bin"
@@ -48,6 +48,7 @@ def run_steps(project: Path, workflow: str, folder: Path, **environment: str) ->
 
     `folder` takes what GitHub keeps outside the project; what an earlier run left there goes. See `run_step`.
     """
+    build_next(project)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     printed: dict[str, str] = {}
@@ -86,7 +87,7 @@ def run_step(step: dict, project: Path, folder: Path, **environment: str) -> str
 @pytest.mark.rust
 @pytest.mark.parametrize("icp_cli", [True, False])
 def test_every_step_passes_and_the_summary_has_the_hash(project: Generate, tmp_path: Path, icp_cli: bool) -> None:
-    folder = shutil.copytree(project(icp_cli=icp_cli, timers=icp_cli), tmp_path / "hello", symlinks=True)
+    folder = own_copy(project(icp_cli=icp_cli, timers=icp_cli), tmp_path / "hello")
     printed = run_steps(folder, CI, tmp_path / "github")
     assert list(printed) == (STEPS if icp_cli else WITHOUT_ICP)
     assert FAILED not in "".join(printed.values()), printed
@@ -165,7 +166,7 @@ SPOILT = {
 def test_what_is_spoilt_fails_at_the_step_that_is_for_it(
     project: Generate, tmp_path: Path, file: str, change: tuple[str, str], step: str, message: str
 ) -> None:
-    folder = shutil.copytree(project(), tmp_path / "hello", symlinks=True)
+    folder = own_copy(project(), tmp_path / "hello")
     replace(folder / file, *change)
     commit(folder)
     printed = run_steps(folder, CI, tmp_path / "github")
