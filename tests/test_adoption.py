@@ -234,7 +234,10 @@ def locked(project: Path) -> dict[str, set[str]]:
 
 @pytest.mark.rust
 def test_both_canisters_answer_on_wasm64(modules: Path) -> None:
-    hello, ledger = (Canister.install(modules / f"{name}.wasm") for name in (HELLO, LEDGER))
+    hello, ledger = (
+        Canister.install(modules / f"{name}.wasm", did=(OLD / f"src/{name}/{name}.did").read_text())
+        for name in (HELLO, LEDGER)
+    )
     assert hello.word_bits == ledger.word_bits == 64
     assert hello.call("whoami") == ANONYMOUS
     assert hello.call("greet", '("Ada")') == '("Hello, Ada!")'

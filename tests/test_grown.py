@@ -66,6 +66,13 @@ fn farewell(name: String) -> String {
 }
 
 """
+OWN_VERSION = """\
+#[ic_cdk::query]
+fn version() -> &'static str {
+    env!("CARGO_PKG_VERSION")
+}
+
+"""
 OWN_TEST = """\
     #[test]
     fn says_goodbye() {
@@ -155,6 +162,7 @@ def grow(project: Path) -> None:
     )
     replace(lib, "Hello, {name}! Powered", "Welcome, {name}! Powered")
     replace(lib, '"Hello, ICP! Powered by "', '"Welcome, ICP! Powered by "')
+    replace(lib, "#[ic_cdk::query]\nfn greet", f"{OWN_VERSION}#[ic_cdk::query]\nfn greet")
     replace(lib, "\n#[cfg(test)]\nmod tests", f"\n{OWN_ENDPOINT}#[cfg(test)]\nmod tests")
     replace(lib, "    /// `UPDATE_EXPECT", f"{OWN_TEST}    /// `UPDATE_EXPECT")
     (memory,) = [text for text in fenced(HOW_TO / "adopt.md", "rust") if "impl ic_stable_structures::Memory" in text]
@@ -180,7 +188,7 @@ def add_canister(project: Path) -> None:
     replace(project / ".gitignore", "", "/.env\n/node_modules\n")
 
 
-def answer(project: Path, **answers: bool) -> None:
+def answer(project: Path, **answers: bool | str) -> None:
     """Give other answers. Where an update refuses one, run the command that it names, and try again."""
     try:
         update(project, **answers)
@@ -244,6 +252,8 @@ def test_a_grown_project_never_meets_a_conflict(start: Generate) -> None:
         assert (project / OPTIONAL["pocket_ic"][0]).exists() == pocket_ic
         cargo("metadata", "--format-version=1", cwd=project)
         commit(project)
+    answer(project, gzip=False, wasm_memory_limit="5 GiB")
+    commit(project)
 
     assert ours <= own_lines(project)
     update_to_next(project)

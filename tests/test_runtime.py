@@ -888,34 +888,10 @@ def test_init_takes_what_the_service_constructor_says():
 
 
 def test_without_an_interface_candid_is_untyped():
-    assert Canister.install(echo("")).call("echo", "(5)") == "(5 : int)"
-
-
-POINTER = '(func $pointer (export "get_candid_pointer") {})'
-LOST = {
-    "no function": '(global (export "get_candid_pointer") i64 (i64.const 0))',
-    "a parameter": POINTER.format("(param i64) (result i64) (i64.const 0)"),
-    "no result": POINTER.format(""),
-    "two results": POINTER.format("(result i64 i64) (i64.const 0) (i64.const 0)"),
-    "no pointer": POINTER.format("(result f64) (f64.const 0)"),
-    "a trap": POINTER.format("(result i64) unreachable"),
-    "deep recursion": POINTER.format("(result i64) (call $pointer)"),
-    "an endless loop": POINTER.format("(result i64) (loop (br 0)) unreachable"),
-    "misuse of the System API": POINTER.format("(result i64) (call $reply) (i64.const 0)"),
-    "past the heap": POINTER.format("(result i64) (i64.const 65536)"),
-    "negative": POINTER.format("(result i64) (i64.const -1)"),
-    "far": POINTER.format("(result i64) (i64.const 0x8000000000000000)"),
-    "no end": POINTER.format("(result i64) (memory.fill (i64.const 0) (i32.const 65) (i64.const 65536)) (i64.const 0)"),
-    "too long": POINTER.format("""(result i64) (drop (memory.grow (i64.const 20)))
-        (memory.fill (i64.const 0) (i32.const 65) (i64.const 1048577)) (i64.const 0)"""),
-}
-
-
-@pytest.mark.parametrize("body", LOST.values(), ids=LOST)
-def test_a_lost_interface_is_no_interface(body):
-    canister = Canister.install(wasm(ECHO.replace("INTERFACE", "") + body), b"")
+    canister = Canister.install(echo(""))
     assert canister.did is None
     assert canister.call("echo", "(5)") == "(5 : int)"
+    assert Canister.install(echo(""), did=INTERFACE).call("lone", "(5)") == "(5 : nat)"
 
 
 @pytest.mark.parametrize(

@@ -169,7 +169,7 @@ def test_what_is_spoilt_fails_at_the_step_that_is_for_it(
     folder = own_copy(project(), tmp_path / "hello")
     replace(folder / file, *change)
     commit(folder)
-    printed = run_steps(folder, CI, tmp_path / "github")
+    printed = run_steps(folder, CI, tmp_path / "github", UPDATE_EXPECT="1")  # Which must not write the .did here.
     assert list(printed) == STEPS[: STEPS.index(step) + 1], printed
     assert FAILED in printed[step] and message in printed[step]
 

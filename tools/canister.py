@@ -23,7 +23,6 @@ import sys
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import cache, lru_cache, partial
 from pathlib import Path
@@ -65,9 +64,6 @@ replica)."""
 
 MAX_MODULE_BYTES = 100 << 20
 """The largest module, decompressed (`WASM_MAX_SIZE` in the replica)."""
-
-MAX_INTERFACE_BYTES = 1 << 20
-"""The longest text that `get_candid_pointer` may point to: what the replica allows in custom sections."""
 
 INSTRUCTION_LIMITS = {"update": 40 * 10**9, "query": 5 * 10**9, "install": 300 * 10**9}
 """Instructions that one message may take (rs/config/src/subnet_config.rs in the replica). "install" is for each
@@ -186,14 +182,7 @@ def _engine() -> wasmtime.Engine:
 
 @lru_cache(maxsize=8)
 def interface(module: Module) -> str:
-    """The interface that `get_candid_pointer` points to, else that of the custom section `candid:service`, else ""."""
-    if "get_candid_pointer" in module.exports:
-        instance = Instance(module, World(b"", set(), 0))
-        with closing(instance), suppress(CanisterError, wasmtime.WasmtimeError):
-            if instance.has("get_candid_pointer"):
-                start = instance.run("get_candid_pointer", Message("NRQ", CallContext(b"")), State(0), 10**9)
-                if isinstance(start, int) and (text := instance.text_at(start)):
-                    return text
+    """The interface in the custom section `candid:service`, or else ""."""
     return _native("interface", stdin=module.wasm).decode(errors="replace")
 
 
@@ -372,13 +361,6 @@ class Instance:
         if [str(param) for param in ty.params] != [self._word] or ty.results:
             raise violation("function invocation does not match its signature")
         return partial(callback, self.store, environment)
-
-    def text_at(self, pointer: int) -> str | None:
-        """The NUL-terminated text at an address that an export returned; None where there is none."""
-        start = pointer % (1 << int(self._word[1:]))
-        size = min(max(self.api.heap_bytes() - start, 0), MAX_INTERFACE_BYTES + 1)
-        text, end, _ = self.api.read("text_at", start, size, 0).partition(b"\0") if size else (b"", b"", b"")
-        return text.decode(errors="replace") if end else None
 
     def snapshot(self, before: Snapshot | None = None) -> Snapshot:
         """What the instance is now. It shares with `before` the pages that are the same."""
@@ -579,7 +561,7 @@ class Canister:
 
     @property
     def did(self) -> str | None:
-        """The interface: the setting, what `get_candid_pointer` points to, the section `candid:service`, or else None."""
+        """The interface: the setting, else the custom section `candid:service`, else None."""
         return self._did or interface(self._module) or None
 
     @property

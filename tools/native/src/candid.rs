@@ -3,7 +3,6 @@
 use crate::Result;
 use candid_parser::candid::types::{Function, Type, TypeInner};
 use candid_parser::candid::{IDLArgs, TypeEnv};
-use candid_parser::utils::{CandidSource::Text, service_equal};
 use candid_parser::{IDLProg, check_prog, parse_idl_args};
 
 /// The arguments of `method`, or of the service constructor, as Candid bytes.
@@ -30,13 +29,6 @@ pub fn decode(input: &[u8], method: &str) -> Result<Vec<u8>> {
         None => IDLArgs::from_bytes(bytes)?,
     };
     Ok(results.to_string().into_bytes())
-}
-
-/// Nothing, where two interfaces are the same but for names, order and comments.
-pub fn equal(input: &[u8]) -> Result<Vec<u8>> {
-    let (one, other) = split(input)?;
-    service_equal(Text(one), Text(std::str::from_utf8(other)?))?;
-    Ok(Vec::new())
 }
 
 fn split(input: &[u8]) -> Result<(&str, &[u8])> {

@@ -29,11 +29,10 @@ fn run(arguments: &[&str]) -> Result<Vec<u8>> {
         ["encode"] => candid::encode(&input, None),
         ["encode", method] => candid::encode(&input, Some(method)),
         ["decode", method] => candid::decode(&input, method),
-        ["equal"] => candid::equal(&input),
         ["prepare", pages] => module::prepare(&input, pages.parse()?),
         ["interface"] => module::interface(&input),
         _ => Err(
-            "usage: canister-native encode [METHOD] | decode METHOD | equal | prepare PAGES | interface"
+            "usage: canister-native encode [METHOD] | decode METHOD | prepare PAGES | interface"
                 .into(),
         ),
     }
