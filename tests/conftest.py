@@ -205,8 +205,8 @@ target_dir = TARGET_DIR
 """Where the projects of the test that is running are built."""
 
 
-last_built: dict[Path, Path] = {}
-"""The project that each target folder was last used for."""
+last_built: dict[tuple[Path, str], Path] = {}
+"""The project that was built last in a target folder, for each manifest of its canister."""
 
 
 def share_target(folder: Path) -> None:
@@ -217,9 +217,11 @@ def share_target(folder: Path) -> None:
 
 
 def build_next(folder: Path) -> None:
-    """Call this before building a project: cargo takes another project's files for its own unless the sources are newer."""
-    if last_built.get(target_dir) != folder:
-        last_built[target_dir] = folder
+    """Call this before building a project: cargo takes the files of another with the same manifest, unless its sources are newer."""
+    manifest = folder / "src/hello_backend/Cargo.toml"
+    key = target_dir, manifest.read_text() if manifest.exists() else ""
+    if last_built.get(key) != folder:
+        last_built[key] = folder
         for source in [*folder.glob("src/**/*.rs"), *folder.glob("canisters/**/*.rs")]:
             source.touch()
 

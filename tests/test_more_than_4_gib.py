@@ -10,7 +10,6 @@ import yaml
 from canister import Canister, Trapped, parse_size
 from conftest import Generate, build, copy, share_target
 from documents import HOW_TO, fenced
-from projects import replace
 
 pytestmark = pytest.mark.rust
 
@@ -29,7 +28,6 @@ def project(snapshot: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (source / "src/blocks.rs").write_text(blocks)
     first_line, rest = (source / "src/lib.rs").read_text().split("\n", 1)
     (source / "src/lib.rs").write_text(f"{first_line}\n\n{declaration}{rest}")
-    replace(source / "hello_backend.did", "  greet :", f"{fenced(RECIPE, 'candid')[0]}  greet :")
     return project
 
 

@@ -149,7 +149,7 @@ def test_a_canister_cannot_have_the_name_of_a_crate_in_its_lock(
     render = recorded_macros(ROOT)
     assert {"candid", "ic_cdk", "serde"} < crates
     for name in crates:
-        assert render(name, pocket_ic) == f'Try "{name}_app": "{name}" is a crate in this project\'s Cargo.lock.'
+        assert render(name, pocket_ic) == f'Think: "{name}" is a crate in this project\'s Cargo.lock.'
     assert render("hello_backend", pocket_ic) == ""
 
 
@@ -162,13 +162,15 @@ def recorded_macros(template: Path) -> Callable[[str, bool], str]:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    text = '{% from "includes/recorded.jinja" import crate_error with context %}{{ crate_error(name, pocket_ic) }}'
+    text = '{% from "includes/recorded.jinja" import crate_error with context %}{{ crate_error(name, pocket_ic, "Think") }}'
     compiled = environment.from_string(text)
     return lambda name, pocket_ic: compiled.render(name=name, pocket_ic=pocket_ic, _copier_conf=conf)
 
 
 def test_a_crate_that_only_pocketic_needs_is_a_name_without_it(template: Path, tmp_path: Path) -> None:
-    assert 'Try "time_app": "time" is a crate' in refused(template, tmp_path, canister_name="time", pocket_ic=True)
+    assert 'Answer no, or begin again with another canister name: "time" is a crate' in refused(
+        template, tmp_path, canister_name="time", pocket_ic=True
+    )
     assert (copy(template, tmp_path / "hello", canister_name="time") / "src/time").is_dir()
 
 

@@ -164,7 +164,7 @@ def test_versions_and_the_nightly_are_written_once(generate: Generate) -> None:
     project = generate()
     shared = tomllib.loads((project / "Cargo.toml").read_text())["workspace"]["dependencies"]
     canister = tomllib.loads((project / "src/hello_backend/Cargo.toml").read_text())["dependencies"]
-    pins = shared | {"ic-cdk-timers": canister["ic-cdk-timers"]}
+    pins = shared | {"ic-cdk-timers": canister["ic-cdk-timers"]["version"]}
     nightly = tomllib.loads((project / "rust-toolchain.toml").read_text())["toolchain"]["channel"]
     locked = {
         package["name"]: package["version"]

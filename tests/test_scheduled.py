@@ -56,9 +56,8 @@ def test_the_pocketic_server_of_the_pinned_crate_is_downloaded(tmp_path: Path) -
     in_a_checkout("Download the server of the pinned crate", ROOT, GITHUB_ENV=str(tmp_path / "env"), **environment)
     _, _, program = (tmp_path / "env").read_text().strip().partition("POCKET_IC_BIN=")
     assert os.access(program, os.X_OK)
-    (pinned,) = re.findall(
-        r'^pocket-ic = "=(.+)"$', (ROOT / "template/src/{{ canister_name }}/Cargo.toml.jinja").read_text(), re.MULTILINE
-    )
+    manifest = (ROOT / "template/src/{{ canister_name }}/Cargo.toml.jinja").read_text()
+    (pinned,) = re.findall(r'pocket-ic\]\nversion = "=(.+)"', manifest)
     releases = "https://github.com/dfinity/pocketic/releases/download"
     assert Path(program).read_text() == f"-fsSL {releases}/{pinned}/pocket-ic-x86_64-linux.gz\n"
 

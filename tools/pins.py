@@ -208,7 +208,7 @@ KINDS = (
     Kind(("template/rust-toolchain.toml",), r'^channel = "(?P<name>nightly)-(?P<now>[\d-]+)"', nightly, lock_template),
     Kind(
         ("template/Cargo.toml.jinja", "template/src/*/Cargo.toml.jinja"),
-        r'^(?P<name>[\w-]+) = .*?"=(?P<now>[\d.]+)"',
+        r'^(?:\[(?:dev-)?dependencies\.)?(?P<name>[\w-]+)(?:\]\nversion)? = "=(?P<now>[\d.]+)"',
         crate,
         lock_template,
     ),

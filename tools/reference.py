@@ -197,7 +197,7 @@ def pins_page(full: Files, prose: Mapping[str, dict]) -> str:
     canister = tomllib.loads(full["src/hello_backend/Cargo.toml"].decode())
     own = (canister["dependencies"] | canister["dev-dependencies"]).items()
     crates = [(name, pin, "Cargo.toml") for name, pin in tomllib.loads(manifest)["workspace"]["dependencies"].items()]
-    crates += [(name, pin, "src/hello_backend/Cargo.toml") for name, pin in own if isinstance(pin, str)]
+    crates += [(name, pin["version"], "src/hello_backend/Cargo.toml") for name, pin in own if "version" in pin]
     workflows = "".join(text.decode() for file, text in sorted(full.items()) if file.startswith(".github/"))
     actions = sorted({(name, f"`{version}`", f"`{commit}`") for name, commit, version in ACTION.findall(workflows)})
     npm = json.loads((ROOT / "tools/npm/package.json").read_text())["dependencies"]
