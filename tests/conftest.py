@@ -41,7 +41,7 @@ FILES = {
 LIGHT = {
     f"test_{name}.py"
     for name in (
-        *("add_a_canister", "adoption", "adversarial", "grown", "messages", "more_than_4_gib", "pocket_ic"),
+        *("add_a_canister", "adoption", "adversarial", "build", "grown", "messages", "more_than_4_gib", "pocket_ic"),
         *("readme", "site", "tutorial", "wasm32", "workflow"),
     )
 }

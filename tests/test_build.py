@@ -16,6 +16,8 @@ from conftest import ROOT, Generate, build, copy, own_copy, share_target
 from documents import HOW_TO, fenced
 from projects import LIB, replace
 
+WASM = "target/wasm64-unknown-unknown/release/hello_backend.wasm"
+
 
 def run(command: list[str], folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -81,15 +83,14 @@ def test_rustfmt_leaves_what_is_generated_whatever_the_canisters_name(snapshot: 
 
 
 @pytest.mark.rust
-@pytest.mark.parametrize("target", ["wasm64-unknown-unknown", "wasm32-unknown-unknown"])
-def test_build_sh_ends_with_path_size_and_hash(project: Generate, target: str) -> None:
+def test_build_sh_ends_with_path_size_and_hash(project: Generate) -> None:
     folder = project()
-    result = build(folder, "hello_backend", target)
+    result = build(folder, "hello_backend")
     assert result.returncode == 0, result.stderr
     path, size, sha256 = re.fullmatch(
         r"(.*): (\d+) bytes, sha256 ([0-9a-f]{64})", result.stdout.splitlines()[-1]
     ).groups()
-    assert path == f"{folder}/target/{target}/release/hello_backend.wasm"
+    assert path == f"{folder}/{WASM}"
     module = Path(path).read_bytes()
     assert (int(size), sha256) == (len(module), hashlib.sha256(module).hexdigest())
 
@@ -195,9 +196,8 @@ def test_a_package_that_makes_no_module_is_refused(generate: Generate) -> None:
     old.parent.mkdir(parents=True, exist_ok=True)
     old.write_bytes(b"\0asm ic0")
     replace(project / "src/no_module/Cargo.toml", '["cdylib"]', '["rlib"]')
-    for arguments in (["no_module"], []):
-        said = refusal(build(project, *arguments)).splitlines()[-1]
-        assert said.startswith('build.sh: Write crate-type = ["cdylib"] below [lib] in Cargo.toml: ')
+    said = refusal(build(project)).splitlines()[-1]
+    assert said.startswith('build.sh: Write crate-type = ["cdylib"] below [lib] in Cargo.toml: ')
     old.unlink()
 
 
@@ -223,7 +223,7 @@ def test_the_pinned_nightly_has_to_be_there(generate: Generate, tmp_path: Path) 
 def test_what_does_not_compile_is_refused_with_the_compilers_error(project: Generate, tmp_path: Path) -> None:
     """Though the module of an earlier build is there."""
     folder = own_copy(project(), tmp_path / "hello")
-    assert build(folder).returncode == 0
+    (folder / WASM).touch()
     replace(folder / LIB, "", "fn broken() -> u64 { greeting }\n")
     assert "cannot find value `greeting`" in refusal(build(folder))
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 from canister import Canister, Trapped
-from conftest import Generate, build_next, own_copy
+from conftest import Generate, build_next
 from projects import git
 
 pytestmark = pytest.mark.rust
@@ -152,9 +152,13 @@ def test_all_but_the_package_may_be_left_out(generate: Generate) -> None:
     assert refused.returncode != 0 and 'Some("package")' in refused.stderr
 
 
-def test_metadata_of_ones_own_is_published(project: Generate, tmp_path: Path) -> None:
-    folder = own_copy(project(), tmp_path / "hello")
-    metadata = [{"name": "hello:licence", "value": "MIT No Attribution"}, {"name": "hello:year", "value": "2026"}]
+def test_metadata_of_ones_own_is_published(source: Generate) -> None:
+    folder = source(True)
+    build_next(folder)
+    metadata = [
+        {"name": "hello:licence", "value": "MIT: No Attribution # at all"},
+        {"name": "hello:year", "value": "2026"},
+    ]
     configure(folder, {"package": "hello_backend", "metadata": metadata})
     run(folder, "icp", "build")
     for section in metadata:
