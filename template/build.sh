@@ -19,8 +19,9 @@ cargo=$(rustup which cargo) # The nightly in rust-toolchain.toml, whichever carg
 export RUSTC="${cargo%cargo}rustc"
 
 # Without a name: the packages that depend on ic-cdk, each built alone, so that it gets the same features as by its name.
-canisters=${1:-$("$cargo" tree --workspace --invert ic-cdk --depth 1 --edges normal --target all --prefix none --format '{p}' |
-  sed -n 's|^\([^ ]*\) v[^ ]* (/.*|\1|p' | sort -u)}
+canisters=${1:-}
+[ -n "$canisters" ] || canisters=$("$cargo" tree --workspace --invert ic-cdk --depth 1 --edges normal --target all --prefix none |
+  sed -n 's|^\([^ ]*\) v[^ ]* (/.*|\1|p' | sort -u)
 for canister in $canisters; do
   # --config: vector instructions for the crates of this workspace, in addition to rustflags in .cargo/config.toml. Crates from
   # elsewhere may have vector code that only wasm32 can compile, and build scripts run on this machine.

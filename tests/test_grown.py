@@ -168,8 +168,10 @@ def grow(project: Path) -> None:
     (memory,) = [text for text in fenced(HOW_TO / "adopt.md", "rust") if "impl ic_stable_structures::Memory" in text]
     lib.with_name("stable_memory.rs").write_text(memory)
     lib.with_name("records.rs").write_text(RECORDS)
-    for crate in ("ic-stable-structures@0.7.2", "serde"):
+    # Cargo keeps a sorted table sorted: autocfg goes to its top, the others to its end.
+    for crate in ("ic-stable-structures@0.7.2", "serde", "autocfg"):
         cargo("add", "--quiet", "--package=hello_backend", crate, cwd=project)
+    cargo("add", "--quiet", "--package=hello_backend", "--dev", "autocfg", cwd=project)
     for crate in ("ic-cdk-timers", "serde"):
         cargo("add", "--quiet", "--package=caller_backend", crate, cwd=project)
     commit(project)
