@@ -168,10 +168,8 @@ def grow(project: Path) -> None:
     (memory,) = [text for text in fenced(HOW_TO / "adopt.md", "rust") if "impl ic_stable_structures::Memory" in text]
     lib.with_name("stable_memory.rs").write_text(memory)
     lib.with_name("records.rs").write_text(RECORDS)
-    # Cargo keeps a sorted table sorted: autocfg goes to its top, the others to its end.
-    for crate in ("ic-stable-structures@0.7.2", "serde", "autocfg"):
+    for crate in ("ic-stable-structures@0.7.2", "serde"):
         cargo("add", "--quiet", "--package=hello_backend", crate, cwd=project)
-    cargo("add", "--quiet", "--package=hello_backend", "--dev", "autocfg", cwd=project)
     for crate in ("ic-cdk-timers", "serde"):
         cargo("add", "--quiet", "--package=caller_backend", crate, cwd=project)
     commit(project)
@@ -230,6 +228,8 @@ def test_a_grown_project_never_meets_a_conflict(start: Generate) -> None:
     assert len(ours) > 100
 
     answer(project, timers=False)
+    for table in ([], ["--dev"]):  # Which are sorted now, so that cargo adds to their tops.
+        cargo("add", "--quiet", "--package=hello_backend", *table, "autocfg", cwd=project)
     bring_up_to_date(project)
     assert "ticks" not in did.read_text() and "// A person.\ntype Record = record {" in did.read_text()
     assert "get : (nat64) -> (opt Record) query" in did.read_text()
