@@ -7,7 +7,20 @@ import pytest
 from canister import Canister
 from conftest import Generate, build, share_target
 from documents import HOW_TO, fenced
-from projects import LIB, NEWEST, NEXT, NEXT_VERSION, OPTIONAL, commit, conflicts, files, replace, run, update
+from projects import (
+    LIB,
+    NEWEST,
+    NEXT,
+    NEXT_VERSION,
+    OPTIONAL,
+    SECOND_CARGO_TOML,
+    commit,
+    conflicts,
+    files,
+    replace,
+    run,
+    update,
+)
 from workspace import cargo
 
 pytestmark = pytest.mark.rust
@@ -80,18 +93,7 @@ OWN_TEST = """\
     }
 
 """
-CALLER_MANIFEST = """\
-[package]
-name = "caller_backend"
-edition = "2024"
-
-[lib]
-crate-type = ["cdylib"]
-
-[dependencies]
-candid.workspace = true
-ic-cdk.workspace = true
-"""
+CALLER_MANIFEST = SECOND_CARGO_TOML.replace("second_backend", "caller_backend").replace('serde = "1"\n', "")
 CALLER = """\
 //! Calls hello_backend, and counts the minutes.
 
