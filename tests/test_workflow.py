@@ -293,7 +293,7 @@ def test_a_version_gets_one_issue_also_if_that_was_closed(look: Look, state: str
 
 def test_a_newer_version_closes_the_issues_of_older_ones_alone(look: Look) -> None:
     look.tag("v1.0.10")
-    printed, done = look.run((9, OPEN, "Mine"), (8, OPEN, f"{TITLE}1.0.1"), (7, CLOSED, f"{TITLE}1.0.0"))
+    printed, done = look.run((9, OPEN, "Mine"), (8, OPEN, f"{TITLE}1.0.1"), (7, CLOSED, f"{TITLE}1.0.10rc1"))
     assert FAILED not in printed
     assert done[0] == "issue close 8"
     assert done[1].startswith(created(f"{TITLE}1.0.10")) and len(done) == 2
