@@ -220,7 +220,7 @@ def test_the_pinned_nightly_has_to_be_there(generate: Generate, tmp_path: Path) 
 
 
 @pytest.mark.rust
-def test_what_does_not_compile_is_refused_with_the_compilers_error(project: Generate, tmp_path: Path) -> None:
+def test_what_does_not_compile_shows_the_compilers_error(project: Generate, tmp_path: Path) -> None:
     """Though the module of an earlier build is there."""
     folder = own_copy(project(), tmp_path / "hello")
     (folder / WASM).touch()

@@ -272,7 +272,7 @@ def update_to_next(project: Path) -> None:
             assert line in texts, name
 
 
-def test_a_project_of_1_0_0_with_a_second_canister_meets_no_conflict(start: Generate) -> None:
+def test_a_1_0_0_project_with_two_canisters_has_no_conflict(start: Generate) -> None:
     project = start("v1.0.0")
     share_target(project)
     add_canister(project)
@@ -292,7 +292,7 @@ def test_a_project_of_1_0_0_with_a_second_canister_meets_no_conflict(start: Gene
     update_to_next(project)
 
 
-def test_own_code_of_1_0_0_beside_the_sample_conflicts_in_lib_rs_alone(start: Generate) -> None:
+def test_own_code_beside_1_0_0s_sample_conflicts_in_lib_rs(start: Generate) -> None:
     project = start("v1.0.0")
     replace(project / LIB, "use std::cell::Cell;\n", "use candid::Principal;\nuse std::cell::Cell;\n")
     replace(project / LIB, "\nic_cdk::export_candid!();", f"\n{OWN_ENDPOINT}ic_cdk::export_candid!();")

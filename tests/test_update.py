@@ -206,7 +206,7 @@ def test_a_file_that_the_owner_made_first_is_kept_beside_the_templates(start: Ge
     assert all("# mine\n" in (project / file).read_text() for file in OPTIONAL_FILES)
 
 
-def test_a_crate_of_the_canisters_name_refuses_no_project_that_exists(start: Generate) -> None:
+def test_a_project_that_exists_may_share_a_crates_name(start: Generate) -> None:
     project = start(NEWEST, canister_name="time")
     update(project, pocket_ic=True)
     assert (project / "src/time/tests/pocket_ic.rs").is_file()

@@ -208,7 +208,7 @@ case "$GH_ISSUES $*" in
   *"issue list --state all"*) cat "$GH_ISSUES" ;;
 esac
 """
-"""Stands in for `gh`: records its arguments, and lists the issues in the file GH_ISSUES as `gh` does to a pipe."""
+"""A replacement for `gh`: records its arguments, and lists the issues in the file GH_ISSUES as `gh` does to a pipe."""
 
 
 class Look:
@@ -268,7 +268,7 @@ def test_a_newer_version_opens_an_issue_however_tags_are_written(look: Look, tag
     assert done.startswith(created(f"{TITLE}1.0.0"))
 
 
-def test_a_newer_commit_of_a_template_without_tags_opens_an_issue(look: Look) -> None:
+def test_a_newer_commit_without_tags_opens_an_issue(look: Look) -> None:
     assert look.run()[1] == []
     look.tag()
     printed, (done,) = look.run()
