@@ -1,68 +1,58 @@
-# make hello   generate a project, build it for wasm64, run it and print its answer
-# make test    all tests; make test-fast  those that need no Rust
-# make bench   measure instructions and size, and write docs/reference/benchmark.* (some five minutes)
-# make picture draw the README's picture anew, from a real run
-# make docs    write the reference pages anew, and the site to build/docs
-# make lock    render the template's Cargo.lock anew after a pin of a crate moved
-# make outdated  tell which pins are behind; make pins  move them too, ending in the tests; make pins PINS="NAME..."  only these
-# make format  format this repository's Python and Rust; make requirements  lock the packages of pyproject.toml
-
 NAME = hello
 PYTHON ?= python3
 PYTEST = .venv/bin/python -m pytest
-
-REQUIREMENTS = requirements.txt
+RUN = .venv/bin/python -m scripts
+NIGHTLY = $(shell sed -n 's/^channel = "\(.*\)"/\1/p' template/rust-toolchain.toml)
 
 export NAME PYTHON
 
-.PHONY: hello test test-fast bench docs picture lock outdated pins format requirements
+.PHONY: help hello test test-fast check format bench picture docs lock outdated requirements
 
-hello:
-	@tools/setup.sh python rust
-	@.venv/bin/python tools/hello.py
+help: # list these targets
+	@sed -n 's/^\([a-z-]*\):.*# \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
-test:
-	@tools/setup.sh
+hello: # generate build/NAME, build it for wasm64, call its canister and print the answer
+	@scripts/setup.sh python rust
+	@$(RUN).demo
+
+test: # run all tests
+	@scripts/setup.sh
 	$(PYTEST) -n 2 --dist loadgroup
 
-test-fast:
-	@tools/setup.sh python go
-	$(PYTEST) -n 3 --dist worksteal -m "not rust"
+test-fast: # run the tests that need no Rust
+	@scripts/setup.sh python
+	$(PYTEST) -n 3 --dist worksteal -m "not rust" tests
 
-bench:
-	@tools/setup.sh
-	@.venv/bin/python tools/bench.py
+check: # run the linters, formatters and the type checker on this repository's code
+	@scripts/setup.sh python rust
+	$(PYTEST) -q tests/repository/test_code.py
 
-picture:
-	@tools/setup.sh python rust
-	@.venv/bin/python tools/picture.py
-
-docs:
-	@tools/setup.sh python
-	@.venv/bin/python tools/reference.py
-	@.venv/bin/sphinx-build -n -W --keep-going -q -b html -d build/doctrees docs build/docs
-
-lock:
-	@tools/setup.sh python rust
-	.venv/bin/python tools/lock.py
-
-outdated:
-	@tools/setup.sh
-	@.venv/bin/python tools/pins.py $(PINS)
-
-# A pin that could not be looked up (exit code 3) keeps the others neither from moving nor from the tests.
-pins:
-	@tools/setup.sh
-	@.venv/bin/python tools/pins.py --move $(PINS); pins=$$?; \
-	[ $$pins -eq 0 ] || [ $$pins -eq 3 ] || exit $$pins; \
-	$(PYTEST) -q tests/test_bench.py || $(MAKE) bench && \
-	$(MAKE) docs picture test && exit $$pins
-
-format:
+format: # format Python and Rust
+	@scripts/setup.sh python rust
 	.venv/bin/ruff format
 	.venv/bin/ruff check --fix
-	rustup run $$(sed -n 's/^channel = "\(.*\)"/\1/p' template/rust-toolchain.toml) rustfmt --edition=2024 \
-	  tools/native/src/main.rs tools/workloads/src/lib.rs
+	rustup run $(NIGHTLY) rustfmt --edition=2024 runtime/helper/src/main.rs scripts/workloads/src/lib.rs
 
-requirements:
-	uv pip compile $(UPGRADE) --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url pyproject.toml --output-file $(REQUIREMENTS)
+bench: # measure instructions and sizes, and write docs/reference/benchmark.* (about five minutes)
+	@scripts/setup.sh
+	@$(RUN).bench
+
+picture: # draw the picture of README.md from a real run
+	@scripts/setup.sh python helper
+	@$(RUN).picture
+
+docs: # build the site in build/docs
+	@scripts/setup.sh python
+	@.venv/bin/sphinx-build -n -W --keep-going -q -b html -d build/doctrees docs build/docs
+
+lock: # write the template's Cargo.lock after a crate's pin moved
+	@scripts/setup.sh python rust
+	@$(RUN).lock
+
+outdated: # report which pins are behind
+	@scripts/setup.sh python rust
+	@$(RUN).outdated
+
+requirements: # lock the packages of pyproject.toml with uv; UPGRADE=--upgrade moves them
+	uv pip compile $(UPGRADE) --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	  --no-emit-index-url pyproject.toml --output-file requirements.txt

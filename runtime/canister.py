@@ -1,0 +1,356 @@
+"""One canister: messages as transactions, timers, upgrades and limits."""
+
+import re
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from operator import attrgetter
+from pathlib import Path
+from typing import Self
+
+from . import errors
+from .errors import CandidError, CanisterError, NotProvided, Rejected, Trapped
+from .instance import Callback, Instance, Snapshot
+from .module import HELPER, Module, read_module, run_helper
+from .system_api import OWN_ID, PAGE, Call, Message, State, log
+
+DEFAULT_WASM_MEMORY_LIMIT = 3 << 30
+"""The `wasm_memory_limit` of a new canister, in bytes."""
+
+INSTRUCTION_LIMITS = {"update": 40 * 10**9, "query": 5 * 10**9, "install": 300 * 10**9}
+"""Instructions that one message can take. "install" is for each message of an installation or upgrade."""
+
+CHANGED_PAGE_PRICES = {32: 1_000, 64: 4_000}
+"""Instructions for each 4 KiB of the heap that a message changes, by word size (measured on the replica)."""
+
+MAX_FOLLOWING_MESSAGES = 10_000
+"""Messages that can follow from one, so that a canister that calls itself for ever is stopped."""
+
+START_TIME = 1_767_225_600 * 10**9
+"""2026-01-01 00:00 UTC in nanoseconds since 1970. Any fixed time will do."""
+
+ROUND = 10**9
+"""Nanoseconds until a timer that was set to a past time runs again."""
+
+ANONYMOUS = "2vxsx-fae"
+
+_LIMITS = {"init": "install", "pre upgrade": "install", "start": "install", "non replicated query": "query"}
+_QUERIES = ("replicated query", "non replicated query")
+
+
+class Canister:
+    """One installed canister, made with `Canister.install`. Its memory is freed with the object.
+
+    `caller` is the principal that calls come from, as text. `instructions` is what the last message took, by the prices
+    of the replica.
+    """
+
+    _instance: Instance | None = None
+
+    def __init__(
+        self,
+        module: Path | str | bytes,
+        *,
+        wasm_memory_limit: int | str = DEFAULT_WASM_MEMORY_LIMIT,
+        wasm_memory_threshold: int | str = 0,
+        time: int = START_TIME,
+        caller: str = ANONYMOUS,
+        instruction_limits: dict[str, int] | None = None,
+        did: str = "",
+        helper: Path | str = HELPER,
+    ) -> None:
+        self.caller = caller
+        self.instructions = 0
+        self._helper = Path(helper)
+        self._module = read_module(module, self._helper)
+        self._did = did
+        self._limit = parse_size(wasm_memory_limit)
+        self._threshold = parse_size(wasm_memory_threshold)
+        self._low_memory = False
+        self._instruction_limits = INSTRUCTION_LIMITS | (instruction_limits or {})
+        self._state = State(time, errors.principal_bytes(caller))
+        self._saved: Snapshot | None = None
+        self._queue: deque[Callable[[], None]] = deque()
+
+    @classmethod
+    def install(cls, module: Path | str | bytes, arg: str | bytes = "()", **settings) -> Self:
+        """Install a module into a new canister, and run its start function and `canister_init`.
+
+        `module` is a file or its content, gzipped or not, for either word size. `arg` is Candid text, or bytes.
+        README.md lists the settings. Raises `InvalidModule` if the replica would refuse the module, `Trapped` if its
+        code traps, `CandidError` for a wrong `arg`, `ValueError` for a wrong setting, `OSError` for an unreadable file.
+        """
+        canister = cls(module, **settings)
+        canister._start(canister._module, "canister_init", arg)
+        return canister
+
+    def __del__(self) -> None:
+        self._drop()
+
+    def call(self, method: str, args: str | bytes = "()") -> str | bytes:
+        """Call a query or update method. See `query`."""
+        return (self.query if f"canister_query {method}" in self.exports else self.update)(method, args)
+
+    def query(self, method: str, args: str | bytes = "()") -> str | bytes:
+        """Call a query method, whose changes to the canister are dropped.
+
+        `args` is Candid text, typed by the canister's interface, and the result is Candid text as dfx prints it; or
+        both are bytes. Raises `Trapped`, `Rejected`, `NotProvided` or `CandidError`.
+        """
+        call = Call(errors.principal_bytes(self.caller), method, self._encode(args, method))
+        self._process(Message("non replicated query", call, call.payload), self._find(method, "query"))
+        return self._decode(call, args)
+
+    def update(self, method: str, args: str | bytes = "()") -> str | bytes:
+        """Call an update method, or a query method in replicated mode, and run what follows from it. See `query`."""
+        call = Call(errors.principal_bytes(self.caller), method, self._encode(args, method))
+        if "canister_inspect_message" in self._module.functions:
+            raise NotProvided("canister_inspect_message, which decides whether the canister accepts the message")
+        self._deliver(call)
+        self._drain()
+        return self._decode(call, args)
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock, and run `canister_global_timer` and what follows from it each time it is due on the way."""
+        if not 0 <= seconds < float("inf"):
+            raise ValueError("the clock only moves forward, by a number of seconds")
+        target = self.time + round(seconds * 10**9)
+        earliest = 0
+        while 0 < self._state.timer and (due := max(self._state.timer, self.time, earliest)) <= target:
+            self._state.time, self._state.timer, earliest = due, 0, due + ROUND
+            self._run_task("global timer", "canister_global_timer")
+            self._drain()
+        self._state.time = target
+
+    def upgrade(self, module: Path | str | bytes | None = None, arg: str | bytes = "()") -> None:
+        """Upgrade to `module`, or to the same one again. The heap and the timer go, stable memory stays.
+
+        `canister_pre_upgrade`, the start function and `canister_post_upgrade` run. Raises what `install` raises, and
+        the canister is then as it was.
+        """
+        new = self._module if module is None else read_module(module, self._helper)
+        before = self._module, self._snapshot(), self._state.fork()
+        try:
+            self._hook("pre upgrade", "canister_pre_upgrade")
+            self._start(new, "canister_post_upgrade", arg)
+        except BaseException:
+            self._drop()
+            self._module, self._saved, self._state = before
+            raise
+
+    @property
+    def did(self) -> str | None:
+        """The interface: the setting, or the custom section `candid:service`, or None."""
+        return self._did or self._module.did or None
+
+    @property
+    def heap_bytes(self) -> int:
+        """The size of the heap."""
+        return self._ready().heap_bytes()
+
+    @property
+    def stable_bytes(self) -> int:
+        """The size of stable memory."""
+        return self._state.stable_pages * PAGE
+
+    time = property(attrgetter("_state.time"), doc="The clock, in nanoseconds since 1970.")
+    word_bits = property(attrgetter("_module.word_bits"), doc="32 or 64: the size of an address in the memory.")
+    imports = property(attrgetter("_module.imports"), doc="Names of the `ic0` functions that the module imports.")
+    exports = property(attrgetter("_module.exports"), doc="Names of everything that the module exports.")
+
+    def _encode(self, args: str | bytes, *method: str) -> bytes:
+        return args if isinstance(args, bytes) else self._candid("encode", *method, data=args.encode())
+
+    def _decode(self, call: Call, args: str | bytes) -> str | bytes:
+        if not isinstance(call.answer, bytes):
+            raise call.answer or NotProvided("a call without an answer")
+        return (
+            call.answer if isinstance(args, bytes) else self._candid("decode", call.method, data=call.answer).decode()
+        )
+
+    def _candid(self, *command: str, data: bytes) -> bytes:
+        try:
+            return run_helper(self._helper, *command, stdin=f"{self.did or ''}\0".encode() + data)
+        except ValueError as error:
+            raise CandidError(str(error)) from None
+
+    # Calls and other messages
+
+    def _find(self, method: str, *kinds: str) -> str:
+        """Return the export for a method of the first kind that the canister has, such as "query"."""
+        for name in (f"canister_{kind} {method}" for kind in kinds):
+            if name in self._module.functions:
+                return name
+        if f"canister_composite_query {method}" in self._module.functions:
+            raise NotProvided(f"composite queries, such as {method}")
+        raise Rejected("IC0536", errors.from_canister(f"Canister has no {kinds[0]} method '{method}'."))
+
+    def _deliver(self, call: Call) -> None:
+        try:
+            if call.parent and call.callee != OWN_ID:
+                raise Rejected("IC0301", f"No route to canister {errors.principal_text(call.callee)}")
+            function = self._find(call.method, "update", "query")
+        except Rejected as error:
+            self._answer(call, error)
+        else:
+            mode = "update" if function.startswith("canister_update") else "replicated query"
+            self._process(Message(mode, call, call.payload), function)
+
+    def _process(self, message: Message, function: str | Callback, cleanup: Callback | None = None) -> None:
+        """Run a message of a call and settle what it means for the call."""
+        call = message.call
+        failure: Trapped | None = None
+        try:
+            self._execute(message, function)
+        except Trapped as error:
+            failure = error
+            if cleanup:
+                with suppress(Trapped):
+                    self._execute(Message("cleanup", call, reject_code=message.reject_code), cleanup)
+        else:
+            call.pending += len(message.calls)
+            self._queue.extend(partial(self._deliver, new) for new in message.calls)
+        call.instructions += self.instructions
+        if call.answer is None and failure is None and message.answer is not None:
+            self._answer(call, message.answer)
+        elif call.answer is None and call.pending == 0:
+            silence = Rejected("IC0506", f"Canister {errors.CANISTER_ID} did not reply to the call")
+            self._answer(call, failure or silence)
+
+    def _answer(self, call: Call, answer: bytes | CanisterError) -> None:
+        call.answer = answer
+        if call.parent:
+            self._queue.append(partial(self._call_back, call, call.parent, answer))
+
+    def _call_back(self, call: Call, parent: Call, answer: bytes | CanisterError) -> None:
+        parent.pending -= 1
+        if isinstance(answer, bytes):
+            self._process(Message("reply callback", parent, answer), call.callbacks[0], call.on_cleanup)
+        else:
+            # The reason comes without a code if there is no such canister, or if the canister itself wrote it.
+            text = answer.reason if answer.code in ("IC0301", "IC0406") else str(answer)
+            code = int(answer.code.removeprefix("IC")) // 100
+            message = Message("reject callback", parent, rejection=text.encode(), reject_code=code)
+            self._process(message, call.callbacks[1], call.on_cleanup)
+
+    def _drain(self) -> None:
+        """Run the messages that wait, and those that follow from them."""
+        try:
+            for _ in range(MAX_FOLLOWING_MESSAGES):
+                if not self._queue:
+                    return
+                self._queue.popleft()()
+            raise NotProvided(f"a chain of more than {MAX_FOLLOWING_MESSAGES} messages that follow from one")
+        finally:
+            self._queue.clear()
+
+    def _run_task(self, mode: str, function: str) -> None:
+        if function in self._module.functions:
+            self._process(Message(mode, Call(b"", answer=b"")), function)
+
+    def _start(self, module: Module, hook: str, arg: str | bytes) -> None:
+        """Begin with an empty heap and run the start function and the hook, then what follows from them."""
+        self._drop()
+        self._module, self._saved = module, None
+        payload = self._encode(arg)
+        self._state.timer = 0
+        self._state.version += 1
+        self._hook("start", f"{module.prefix}start")
+        self._hook("init", hook, payload)
+        self._check_memory_limit()
+        self._check_low_memory()
+        self._drain()
+
+    def _hook(self, mode: str, function: str, arg: bytes = b"") -> None:
+        if function in self._module.functions:
+            self._execute(Message(mode, Call(errors.principal_bytes(self.caller)), arg), function)
+
+    def _execute(self, message: Message, function: str | Callback) -> None:
+        """Run one entry point. What it did stays if it returns, unless it is a query, and goes if it fails."""
+        before, instance, state = self._snapshot(), self._ready(), self._state.fork()
+        limit = self._instruction_limits[_LIMITS.get(message.mode, "update")]
+        is_limited = message.mode in ("init", "start", "update")
+        max_pages = self._limit // PAGE if is_limited and self._limit else 1 << 62
+        try:
+            try:
+                instance.run(function, message, state, limit, max_pages)
+            finally:
+                self.instructions = min(instance.instructions(), limit)
+                if is_limited:
+                    self._check_memory_limit()
+            if message.mode not in _QUERIES:
+                after = instance.snapshot(before)
+                self.instructions += CHANGED_PAGE_PRICES[self.word_bits] * after.changed_since(before)
+                if self.instructions > limit:
+                    raise errors.out_of_instructions(limit)
+                self._state, self._saved = state, after
+        except BaseException as error:
+            self._drop()
+            if isinstance(error, Trapped):
+                log(error.log)
+            raise
+        if message.mode in _QUERIES:
+            self._drop()
+        if message.mode not in _LIMITS:
+            self._state.version += 1
+            self._check_low_memory()
+
+    def _check_memory_limit(self) -> None:
+        """Raise the replica's error if the heap is larger than `wasm_memory_limit`."""
+        if 0 < self._limit < self.heap_bytes:
+            raise Trapped(
+                "IC0539",
+                f"Canister exceeded its current Wasm memory limit of {self._limit} bytes. The peak Wasm memory usage "
+                f"was {self.heap_bytes} bytes. If the canister reaches 4GiB, then it may stop functioning and may "
+                "become unrecoverable. Please reach out to the canister owner to investigate the reason for the "
+                "increased memory usage. It might be necessary to move data from the Wasm memory to the stable "
+                "memory. If such high Wasm memory usage is expected and safe, then the developer can increase the "
+                "Wasm memory limit in the canister settings.",
+            ) from None
+
+    def _check_low_memory(self) -> None:
+        """Make `canister_on_low_wasm_memory` the next message if less than the threshold is left of the memory limit.
+
+        It runs once until enough is left again ("Scheduling on low wasm memory hook" in the specification). As in the
+        replica, a limit of 0 is 0 bytes here.
+        """
+        low = self._limit < self.heap_bytes + self._threshold
+        if low and not self._low_memory:
+            self._queue.appendleft(partial(self._run_task, "on low Wasm memory", "canister_on_low_wasm_memory"))
+        self._low_memory = low
+
+    # The instance or the snapshot holds what the canister is now, or both do.
+
+    def _ready(self) -> Instance:
+        if self._instance is None:
+            self._instance = Instance(self._module)
+            if self._saved:
+                self._instance.restore(self._saved)
+        return self._instance
+
+    def _snapshot(self) -> Snapshot:
+        if self._saved is None:
+            self._saved = self._ready().snapshot()
+        return self._saved
+
+    def _drop(self) -> None:
+        if self._instance:
+            self._instance.close()
+            self._instance = None
+
+
+def parse_size(size: int | str) -> int:
+    """Return bytes, from a number or from text such as "6 GiB", in the forms of `wasm_memory_limit` in dfx.json.
+
+    Raises `ValueError` for other text and for more than 2^48, the highest that the Internet Computer accepts.
+    """
+    match = re.fullmatch(r"([0-9]+)(?: *(?:([kmgtpezy])(i?))?b)?", str(size), re.IGNORECASE)
+    if not match:
+        raise ValueError(f"not a size: {size!r}; write bytes, or for example 6 GiB")
+    number, prefix, binary = match.groups()
+    base = 1024 if binary else 1000
+    result = int(number) * base ** (" kmgtpezy".index(prefix.lower()) if prefix else 0)
+    if result > 1 << 48:
+        raise ValueError(f"{size} is more than 2^48 bytes, the highest wasm_memory_limit")
+    return result

@@ -1,0 +1,148 @@
+//! Adds code to a module that counts instructions as the replica does.
+//!
+//! The count is a sum of prices, which are in prices.tsv. A basic block is charged when it is entered. A bulk operation is
+//! also charged for each byte. Rules and prices are those of rs/embedders/src/wasm_utils/instrumentation.rs in the replica.
+
+use crate::Result;
+use std::collections::HashMap;
+use std::sync::LazyLock;
+use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
+use wasm_encoder::{BlockType, CodeSection, Function};
+use wasmparser::{FunctionBody, Operator};
+
+/// More than any limit of instructions.
+const MOST: i64 = 1 << 62;
+
+/// The most instructions in a function.
+const MAX_SIZE: u32 = 1_000_000;
+
+/// Instructions that the replica refuses.
+const REFUSED: [&str; 5] = ["TableGrow", "TableSet", "TableFill", "TableCopy", "TableInit"];
+
+/// Meters the code of one module.
+pub struct Meter {
+    /// The index of the first added global: the instructions that are left. It is negative after code that wanted more.
+    /// The next global holds a size for a moment. The one after that is the heap limit in pages.
+    pub counter: u32,
+    /// Whether the memory has 64-bit addresses.
+    pub wide: bool,
+}
+
+impl Meter {
+    /// Add a function to the code, together with the instructions that count its price.
+    pub fn add_to(&self, body: &FunctionBody, code: &mut CodeSection) -> Result<()> {
+        let mut function = RoundtripReencoder.new_function_with_parsed_locals(body)?;
+        let mut operators = Vec::new();
+        let (mut sum, mut repeats) = (1, true); // Each call takes one more.
+        let (index, mut size) = (code.len(), 0);
+        for operator in body.get_operators_reader()? {
+            let operator = operator?;
+            let name = name(&operator);
+            ensure!(
+                !REFUSED.contains(&name),
+                "Wasm module contains a function at index {index} with unsupported instruction {}.",
+                name.replace("Table", "table.").to_lowercase()
+            );
+            size += 1;
+            sum += PRICES.get(name).map_or(1, |prices| prices[usize::from(self.wide)]);
+            let next = ends_block(&operator);
+            operators.push(operator);
+            if let Some(next) = next {
+                self.write_block(&mut function, &operators, sum, repeats)?;
+                operators.clear();
+                (sum, repeats) = (0, next);
+            }
+        }
+        ensure!(
+            size <= MAX_SIZE,
+            "Wasm module contains a function at index {index} of size {size} that exceeds the maximum allowed size of \
+             {MAX_SIZE}."
+        );
+        code.function(&function);
+        Ok(())
+    }
+
+    /// Write a basic block after code that charges for the whole block. With `repeats`, trap if nothing is left.
+    fn write_block(&self, function: &mut Function, operators: &[Operator], sum: i64, repeats: bool) -> Result<()> {
+        if sum > 0 {
+            let mut code = function.instructions();
+            code.global_get(self.counter).i64_const(sum).i64_sub().global_set(self.counter);
+        }
+        if repeats {
+            self.check_counter(function);
+        }
+        for operator in operators {
+            match operator {
+                Operator::MemoryInit { .. } => self.charge(function, false),
+                Operator::MemoryCopy { .. } | Operator::MemoryFill { .. } => self.charge(function, self.wide),
+                _ => {}
+            }
+            function.instruction(&RoundtripReencoder.instruction(operator.clone())?);
+            if let Operator::MemoryGrow { .. } = operator {
+                let mut code = function.instructions();
+                code.memory_size(0);
+                if !self.wide {
+                    code.i64_extend_i32_u();
+                }
+                code.global_get(self.counter + 2).i64_gt_u().if_(BlockType::Empty).unreachable().end();
+            }
+        }
+        Ok(())
+    }
+
+    /// Charge for the size on top of the stack, in bytes, and leave it there.
+    fn charge(&self, function: &mut Function, wide: bool) {
+        let (counter, size) = (self.counter, self.counter + 1);
+        let mut code = function.instructions();
+        if !wide {
+            code.i64_extend_i32_u();
+        }
+        code.global_set(size).global_get(counter);
+        // Charge at most MOST, so that the difference does not wrap around.
+        code.global_get(size).i64_const(MOST).global_get(size).i64_const(MOST).i64_lt_u().select();
+        code.i64_sub().global_set(counter);
+        self.check_counter(function);
+        let mut code = function.instructions();
+        code.global_get(size);
+        if !wide {
+            code.i32_wrap_i64();
+        }
+    }
+
+    /// Trap if no instructions are left.
+    fn check_counter(&self, function: &mut Function) {
+        let mut code = function.instructions();
+        code.global_get(self.counter).i64_const(0).i64_lt_s().if_(BlockType::Empty).unreachable().end();
+    }
+}
+
+/// Whether a block begins after this instruction, and if so, whether that block can be entered again.
+fn ends_block(operator: &Operator) -> Option<bool> {
+    use Operator::*;
+    match operator {
+        Loop { .. } => Some(true),
+        If { .. } | Else | End | Br { .. } | BrIf { .. } | BrTable { .. } => Some(false),
+        Return | Unreachable | ReturnCall { .. } | ReturnCallIndirect { .. } => Some(false),
+        _ => None,
+    }
+}
+
+/// The replica's prices on wasm32 and wasm64, without the bytes of a bulk operation, by the names of wasmparser.
+static PRICES: LazyLock<HashMap<&str, [i64; 2]>> = LazyLock::new(|| {
+    let mut prices = HashMap::new();
+    for row in include_str!("prices.tsv").lines().skip(2) {
+        let columns: Vec<_> = row.split('\t').collect();
+        let price = [0, 1].map(|column: usize| columns[column].parse().expect("a price"));
+        prices.extend(columns[2].split(' ').map(|name| (name, price)));
+    }
+    prices
+});
+
+fn name(operator: &Operator) -> &'static str {
+    macro_rules! names {
+        ($(@$proposal:ident $name:ident $({ $($argument:ident: $ty:ty),* })? => $visit:ident ($($rest:tt)*))*) => {
+            match operator { $(Operator::$name { .. } => stringify!($name),)* _ => "" }
+        };
+    }
+    wasmparser::for_each_operator!(names)
+}

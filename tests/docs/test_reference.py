@@ -1,0 +1,81 @@
+"""docs/reference: each question has its section, each generated file its line, and both are true."""
+
+import re
+
+import yaml
+
+from scripts.workspace import ROOT
+from tests.cases import CASES
+from tests.conftest import Project
+from tests.support.pages import DOCS
+from tests.support.projects import OPTIONAL, QUESTIONS, YES_NO
+
+PAGE = "docs/reference/questions.md"
+_, *_SECTIONS = re.split(r"^## `(\w+)`\n", (ROOT / PAGE).read_text(), flags=re.MULTILINE)
+SECTIONS = dict(zip(_SECTIONS[::2], _SECTIONS[1::2], strict=True))
+"""The text of each question's section, by question."""
+
+
+def code(text: str) -> set[str]:
+    """Return what is marked as code in a text."""
+    return set(re.findall(r"`([^`]+)`", text))
+
+
+def fact(question: str, name: str) -> str:
+    """Return what the section of a question says after `- **NAME**:`. Fail if it says nothing."""
+    found = re.search(rf"^- \*\*{name}\*\*: (.+(?:\n  .+)*)", SECTIONS[question], re.MULTILINE)
+    assert found, f'Add a line "- **{name}**: ..." to the section `{question}` of {PAGE}.'
+    return found[1]
+
+
+def generated(rendered: Project) -> set[str]:
+    """Return the files of a project with every yes."""
+    project = rendered(**dict.fromkeys(YES_NO, True))
+    return {path.relative_to(project).as_posix() for path in project.rglob("*") if path.is_file()}
+
+
+def test_questions_page_has_each_question_in_order() -> None:
+    missing = [f"`## \\`{name}\\``" for name in QUESTIONS if name not in SECTIONS]
+    assert not missing, f"Add a section {' and '.join(missing)} to {PAGE}."
+    gone = SECTIONS.keys() - QUESTIONS.keys()
+    assert not gone, f"Remove the sections {sorted(gone)} from {PAGE}: copier.yml has no such questions."
+    assert list(SECTIONS) == list(QUESTIONS), f"Put the sections of {PAGE} in the order of copier.yml."
+
+
+def test_questions_page_says_what_each_answer_does(rendered: Project) -> None:
+    recorded = yaml.safe_load((rendered() / ".copier-answers.yml").read_text())
+    for name in SECTIONS.keys() & QUESTIONS.keys():
+        default = {True: "yes", False: "no"}.get(recorded[name], f"`{recorded[name]}`")
+        assert fact(name, "Default").endswith(default), (
+            f"Write the default {default} in the section `{name}` of {PAGE}."
+        )
+        named, changes = {file for file in code(fact(name, "Changes")) if "." in file}, CASES[name].changes
+        assert named == changes, f"Name {sorted(changes)} under Changes in the section `{name}` of {PAGE}."
+        assert fact(name, "Locks you into") and fact(name, "To change it later")
+
+
+def test_questions_page_gives_true_examples() -> None:
+    for name in SECTIONS.keys() & QUESTIONS.keys() - YES_NO:
+        case = CASES[name]
+        allowed = code(fact(name, "Allowed").partition("such as")[2])
+        wrong = allowed - {*case.accepted, QUESTIONS[name]["default"], case.other}
+        wrong |= code(fact(name, "Refused")) - case.refused.keys()
+        assert not wrong, f"The section `{name}` of {PAGE} gives examples that tests/cases.py does not have: {wrong}."
+
+
+def test_files_page_lists_each_generated_file_once(rendered: Project) -> None:
+    listed = re.findall(r"^- `([^`]+)`", (DOCS / "reference/files.md").read_text(), re.MULTILINE)
+    assert len(listed) == len(set(listed)), "docs/reference/files.md lists a file twice."
+    in_sections = {file for name, text in SECTIONS.items() for file in OPTIONAL.get(name, []) if file in code(text)}
+    missing = generated(rendered) - in_sections - set(listed)
+    assert not missing, (
+        f"Name {sorted(missing)} in docs/reference/files.md, or in the section of its question in {PAGE}."
+    )
+    gone = set(listed) - generated(rendered)
+    assert not gone, f"Remove {sorted(gone)} from docs/reference/files.md: no project has such a file."
+
+
+def test_pins_page_names_files_that_exist(rendered: Project) -> None:
+    named = {word for word in code((DOCS / "reference/pins.md").read_text()) if re.fullmatch(r"[\w./]+\.\w+", word)}
+    gone = {file for file in named - generated(rendered) if not (ROOT / file).is_file()}
+    assert len(named) > 5 and not gone, f"docs/reference/pins.md names files that do not exist: {sorted(gone)}."

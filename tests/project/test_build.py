@@ -1,0 +1,198 @@
+"""build.sh and what it builds from: each canister of a workspace is built, and an error says what to do."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from runtime import Canister
+from scripts.workspace import cargo, nightly
+from tests.conftest import Project
+from tests.support import builds
+from tests.support.packages import manifest
+from tests.support.pages import HOW_TO, fenced
+from tests.support.projects import LIB, WASM, replace, run
+
+DEPENDENCIES = ["candid.workspace = true", "ic-cdk.workspace = true", 'ic-stable-structures = "=0.7.2"']
+CANISTER = """\
+thread_local! {
+    static MAP: std::cell::RefCell<ic_stable_structures::StableBTreeMap<u64, u64, DefaultMemoryImpl>> =
+        ic_stable_structures::StableBTreeMap::init(DefaultMemoryImpl::default()).into();
+}
+
+#[ic_cdk::update]
+fn put(key: u64) -> Option<u64> {
+    MAP.with_borrow_mut(|map| map.insert(key, key))
+}
+
+#[ic_cdk::query]
+fn loud() -> bool {
+    shared::LOUD
+}
+"""
+"""A canister that stores in a `DefaultMemoryImpl` and tells whether its library `shared` has the feature `loud`."""
+ON_THE_HOST = '#[cfg(target_family = "wasm")]\ncompile_error!("for the host");\nfn main() {}\n'
+
+
+def add_package(folder: Path, name: str, files: dict[str, str], *dependencies: str, is_library: bool = False) -> None:
+    """Add a package to the workspace, in `canisters/`."""
+    replace(folder / "Cargo.toml", 'members = ["', f'members = ["canisters/{name}", "')
+    for file, text in {"Cargo.toml": manifest(name, *dependencies, is_library=is_library), **files}.items():
+        path = folder / "canisters" / name / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+@pytest.fixture(scope="module")
+def workspace(
+    committed: Project, build, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, subprocess.CompletedProcess]:
+    """A workspace with canisters of every kind, a library and a program for the host; and how `bash build.sh` went."""
+    folder = shutil.copytree(committed(), tmp_path_factory.mktemp("workspace") / "hello")
+    (memory,) = [text for text in fenced(HOW_TO / "adopt.md", "rust") if "impl ic_stable_structures::Memory" in text]
+    stable = f"mod stable_memory;\nuse stable_memory::DefaultMemoryImpl;\nfn main() {{}}\n{CANISTER}"
+    on_the_heap = f"use ic_stable_structures::DefaultMemoryImpl;\n{CANISTER}"
+    shared, loud = 'shared = { path = "../shared" }', 'shared = { path = "../shared", features = ["loud"] }'
+    add_package(folder, "bin-canister", {"src/main.rs": stable, "src/stable_memory.rs": memory}, *DEPENDENCIES, loud)
+    add_package(folder, "lib-canister", {"src/lib.rs": on_the_heap}, *DEPENDENCIES, shared, is_library=True)
+    add_package(folder, "shared", {"src/lib.rs": 'pub const LOUD: bool = cfg!(feature = "loud");\n'})
+    replace(folder / "canisters/shared/Cargo.toml", "", "\n[features]\nloud = []\n")
+    add_package(folder, "tool", {"src/main.rs": ON_THE_HOST})
+    builds.optimize_less(folder, "hello_backend", "bin-canister", "lib-canister")
+    done = build(folder)
+    assert done.returncode == 0, done.stderr
+    return folder, done
+
+
+def test_build_sh_builds_every_canister_and_no_other_package(workspace) -> None:
+    folder, done = workspace
+    lines = dict(line.split(": ") for line in done.stdout.splitlines())
+    assert [Path(path).name for path in lines] == ["bin-canister.wasm", "hello_backend.wasm", "lib_canister.wasm"]
+    for path, said in lines.items():
+        module = Path(path).read_bytes()
+        assert said == f"{len(module)} bytes, sha256 {hashlib.sha256(module).hexdigest()}"
+    assert f"{folder}/{WASM}" in lines
+
+
+def test_each_canister_gets_the_features_it_gets_by_name(workspace) -> None:
+    folder, done = workspace
+    for package, says in {"bin-canister": "(true)", "lib-canister": "(false)"}.items():
+        (line,) = run(f"bash build.sh {package}", folder).splitlines()
+        assert line in done.stdout.splitlines()
+        assert Canister.install(Path(line.split(": ")[0])).call("loud") == says
+
+
+def test_build_sh_warns_of_stable_structures_on_the_heap(workspace) -> None:
+    (warning,) = [line for line in workspace[1].stderr.splitlines() if line.startswith("build.sh: ")]
+    assert warning.startswith("build.sh: warning: Give ic-stable-structures a Memory that calls ic_cdk::stable: ")
+    assert "lib_canister.wasm" in warning
+
+
+# What fails
+
+
+def refusal(done: subprocess.CompletedProcess[str]) -> str:
+    """Return the standard error of a failed build.sh. It must not announce a module."""
+    assert done.returncode != 0
+    assert "sha256" not in done.stdout
+    return done.stderr
+
+
+def test_a_module_that_does_not_use_the_ic_is_refused(project: Project, build) -> None:
+    """With ic-cdk 0.17, a canister compiles to such a module."""
+    folder = project(timers=False)
+    (folder / LIB).write_text("pub fn greet() {}\n")
+    for arguments in (["hello_backend"], []):
+        advice = refusal(build(folder, *arguments)).splitlines()[-1]
+        assert advice.startswith("build.sh: Use ic-cdk 0.18.3 or newer: ")
+        assert "release/hello_backend.wasm imports nothing from ic0" in advice
+
+
+def test_a_package_without_a_module_is_refused(project: Project, build) -> None:
+    folder = project()
+    builds.share_target(folder)
+    (folder / WASM).parent.mkdir(parents=True, exist_ok=True)
+    (folder / WASM).write_bytes(b"\0asm \3ic0")  # A module of an earlier build.
+    replace(folder / "src/hello_backend/Cargo.toml", '["cdylib"]', '["rlib"]')
+    said = refusal(build(folder)).splitlines()[-1]
+    (folder / WASM).unlink()
+    assert said.startswith('build.sh: Write crate-type = ["cdylib"] below [lib] in Cargo.toml: ')
+
+
+def test_a_compile_error_is_shown_despite_an_old_module(project: Project, build) -> None:
+    folder = project()
+    builds.share_target(folder)
+    (folder / WASM).touch()
+    replace(folder / LIB, "", "fn broken() -> u64 { greeting }\n")
+    assert "cannot find value `greeting`" in refusal(build(folder))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["goodbye_backend"], "package ID specification `goodbye_backend` did not match any packages"),
+        (["hello_backend", "wasm128"], 'could not find specification for target "wasm128"'),
+    ],
+)
+def test_a_wrong_argument_is_named(project: Project, build, arguments: list[str], says: str) -> None:
+    assert says in refusal(build(project(), *arguments))
+
+
+def test_a_missing_nightly_is_named(project: Project, build, tmp_path: Path) -> None:
+    said = refusal(build(project(), RUSTUP_HOME=str(tmp_path / "rustup"), RUSTUP_AUTO_INSTALL="0"))
+    assert f"toolchain '{nightly()}" in said and "`rustup toolchain install`" in said
+
+
+# What is built
+
+
+def test_only_own_crates_get_vector_instructions(project: Project, build, tmp_path: Path) -> None:
+    """Ask cargo for what it would compile, with `--unit-graph`: compiling it would take a minute."""
+    folder = project()
+    (folder / "src/hello_backend/build.rs").write_text("fn main() {}\n")
+    real = Path(run("rustup which cargo", folder).strip())
+    (tmp_path / "rustc").symlink_to(real.with_name("rustc"))
+    programs = {
+        "rustup": f"echo '{tmp_path}/cargo'",
+        "cargo": f"'{real}' \"$@\" --unit-graph -Z unstable-options >'{tmp_path}/units.json'",
+    }
+    for name, text in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    build(folder, "hello_backend", PATH=f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    units = json.loads((tmp_path / "units.json").read_text())["units"]
+    flagged = {unit["target"]["name"]: unit["profile"]["rustflags"] for unit in units if "rustflags" in unit["profile"]}
+    assert flagged == {"hello_backend": ["-Ctarget-feature=+simd128"]}
+    assert {"build-script-build", "candid", "std"} <= {unit["target"]["name"] for unit in units}
+
+
+LOCKS = [("hello_backend", *both) for both in product([True, False], repeat=2)]
+
+
+@pytest.mark.rust
+@pytest.mark.parametrize(("name", "timers", "pocket_ic"), [("a", True, True), ("zz", True, True), *LOCKS])
+def test_cargo_lock_is_as_cargo_writes_it(
+    rendered: Project, tmp_path: Path, name: str, timers: bool, pocket_ic: bool
+) -> None:
+    answers = {"canister_name": name, "timers": timers, "pocket_ic": pocket_ic}
+    folder = shutil.copytree(rendered(**answers), tmp_path / "hello")
+    before = (folder / "Cargo.lock").read_text()
+    cargo("metadata", "--locked", "--format-version=1", cwd=folder)
+    head, *packages = before.strip().split("\n\n")
+    (folder / "Cargo.lock").write_text("\n\n".join([head, *reversed(packages)]) + "\n")
+    cargo("metadata", "--format-version=1", cwd=folder)
+    assert (folder / "Cargo.lock").read_text() == before
+
+
+@pytest.mark.rust
+def test_rustfmt_leaves_generated_code_whatever_the_name(rendered: Project) -> None:
+    folders = [rendered(pocket_ic=True, timers=False, wasm_memory_limit="281474976710656")]
+    folders += [rendered(canister_name="h" * length, pocket_ic=True) for length in (1, 14, 20, 24, 37, 38, 51, 64)]
+    sources = [str(path) for folder in folders for path in folder.rglob("*.rs")]
+    assert len(sources) == 2 + 8 * 3
+    run(f"rustup run {nightly()} rustfmt --edition=2024 --check {' '.join(sources)}", folders[0])

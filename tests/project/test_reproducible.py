@@ -1,0 +1,97 @@
+"""The same source gives the same module, byte for byte, wherever and by whomever it is built."""
+
+import gzip
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from scripts.workspace import TARGET_DIR
+from tests.support.pages import HOW_TO, blocks
+from tests.support.projects import run
+
+CARGO_HOME = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo"))
+SOMEBODY = TARGET_DIR.resolve() / "somebody else's"
+"""The home of another builder, which stays between runs, so that the standard library is compiled once for it."""
+SETTINGS = {
+    "RUSTFLAGS": "--cfg anything -C opt-level=0",
+    "CARGO_ENCODED_RUSTFLAGS": "-Copt-level=0",
+    "CARGO_BUILD_RUSTFLAGS": "-C opt-level=0",
+    "CARGO_TARGET_WASM64_UNKNOWN_UNKNOWN_RUSTFLAGS": "-C opt-level=0",
+    "CARGO_TARGET_WASM64_UNKNOWN_UNKNOWN_LINKER": "no-such-linker",
+    "CARGO_TARGET_DIR": "elsewhere",
+    "CARGO_BUILD_TARGET": "x86_64-unknown-linux-gnu",
+    "CARGO_INCREMENTAL": "1",
+    "CARGO_PROFILE_RELEASE_OPT_LEVEL": "0",
+    "CARGO_PROFILE_RELEASE_CODEGEN_UNITS": "16",
+    "CARGO_PROFILE_RELEASE_DEBUG": "true",
+    "CARGO_UNSTABLE_BUILD_STD_FEATURES": "optimize_for_size",
+    "RUSTUP_TOOLCHAIN": "stable",
+    "CDPATH": "/",
+    "LC_ALL": "C" if "UTF" in os.environ.get("LC_ALL", os.environ.get("LANG", "")) else "C.UTF-8",
+    "TZ": "Asia/Tokyo",
+}
+"""Variables in the environment of another builder. Each would change a module or fail a build if build.sh ignored it."""
+
+
+def rustup_home() -> Path:
+    """Return the folder in which rustup keeps its toolchains, such as `~/.rustup`."""
+    return Path(run("rustup show home", Path("/")).strip())
+
+
+@pytest.fixture(scope="module")
+def somebody() -> dict[str, str]:
+    """The environment of another builder: with a home and a Cargo home, whose downloaded crates are those of ours."""
+    home = SOMEBODY / "home"
+    crates, theirs = CARGO_HOME / "registry", home / ".cargo/registry"
+    for folder in (crates, theirs.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    theirs.unlink(missing_ok=True)
+    theirs.symlink_to(crates)
+    wrapper = home / "wrapper"
+    wrapper.write_text('#!/bin/sh\nexec "$@"\n')
+    wrapper.chmod(0o755)
+    homes = {"HOME": str(home), "CARGO_HOME": str(home / ".cargo"), "RUSTUP_HOME": str(rustup_home())}
+    homes |= {name: str(home / name) for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME")}
+    return SETTINGS | homes | {"RUSTC_WORKSPACE_WRAPPER": str(wrapper)}
+
+
+@pytest.fixture(scope="module")
+def checkout(icp_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone of `icp_project` in another folder, with a target folder of its own."""
+    folder = tmp_path_factory.mktemp("work") / "a clone"
+    run(f"umask 077; git clone --quiet {icp_project} '{folder}'", icp_project)
+    (SOMEBODY / "target").mkdir(parents=True, exist_ok=True)
+    (folder / "target").symlink_to(SOMEBODY / "target")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def printed(build, somebody: dict[str, str], checkout: Path) -> str:
+    """What the commands of docs/how-to/verify-a-module.md print to the other builder, in the clone."""
+    with_icp, _with_dfx = blocks(HOW_TO / "verify-a-module.md", "Build it again")
+    script = with_icp.text.replace("rustup toolchain install\n", "")
+    assert script.startswith("git status --short\n")
+    return run(f"umask 077\n{script}git status --short", checkout, **somebody)
+
+
+def test_another_builder_sees_the_same_hash(artifacts: Path, printed: str) -> None:
+    assert re.fullmatch(r"[0-9a-f]{64}  \.icp/cache/artifacts/hello_backend\n", printed)
+    assert printed == run("sha256sum .icp/cache/artifacts/hello_backend", artifacts.parents[2])
+
+
+def test_another_builder_makes_the_same_modules(artifacts: Path, printed: str, checkout: Path) -> None:
+    assert not (checkout / "elsewhere").exists()
+    for name in ("hello_backend", "plain", "labelled"):
+        assert (artifacts / name).read_bytes() == (checkout / ".icp/cache/artifacts" / name).read_bytes()
+
+
+def test_a_module_contains_no_path_of_its_builder(
+    icp_project: Path, artifacts: Path, printed: str, checkout: Path
+) -> None:
+    theirs = checkout / ".icp/cache/artifacts"
+    wasm = gzip.decompress((artifacts / "hello_backend").read_bytes())
+    wasm += (artifacts / "plain").read_bytes() + (theirs / "plain").read_bytes()
+    for folder in (Path.home(), CARGO_HOME, rustup_home(), icp_project, checkout, SOMEBODY, TARGET_DIR):
+        assert f"{folder}/".encode() not in wasm

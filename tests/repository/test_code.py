@@ -1,0 +1,60 @@
+"""This repository's code passes its linters, formatters and type checker: `make check`."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from scripts.workspace import ROOT, nightly
+from tests.support.projects import YES_NO
+
+RUST = ["runtime/helper/src/main.rs", "scripts/workloads/src/lib.rs"]
+RUSTFMT = ["rustup", "run", nightly(), "rustfmt", "--edition=2024", "--check", *RUST]
+
+
+def complaints(*command: str | Path, text: str = "") -> str:
+    """Run a command with `text` as its input and return what it prints, or "" if it succeeds."""
+    done = subprocess.run(command, cwd=ROOT, input=text, text=True, capture_output=True, check=False)
+    return done.stdout + done.stderr if done.returncode else ""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["ruff", "check"],
+        ["ruff", "format", "--check"],
+        ["pyrefly", "check"],
+        ["shellcheck", "scripts/setup.sh", ".ci/run", "template/build.sh"],
+        pytest.param(RUSTFMT, marks=pytest.mark.rust),
+    ],
+    ids=" ".join,
+)
+def test_code_passes_the_check(command: list[str]) -> None:
+    assert not complaints(*command)
+
+
+def lint_workflows(folder: Path) -> None:
+    """Fail if a workflow in `folder` is invalid or unsafe, or if a command in it is wrong."""
+    workflows = sorted((folder / ".github/workflows").glob("*.yml"))
+    assert workflows
+    assert not complaints("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows)
+    strict = ["--no-config", "--persona=pedantic", "--min-severity=medium"]
+    assert not complaints("zizmor", "--offline", "--quiet", *strict, *workflows)
+    for workflow in workflows:
+        for job in yaml.safe_load(workflow.read_text())["jobs"].values():
+            for step in [step for step in job["steps"] if "run" in step]:
+                lines = ["set -e", *(f"export {name}=" for name in step.get("env", {})), step["run"]]
+                assert not complaints("shellcheck", "--shell=bash", "-", text="\n".join(lines)), workflow
+            outputs = set(re.findall(r"\bsteps\.([\w-]+)\.", yaml.safe_dump(job)))
+            assert outputs <= {step.get("id") for step in job["steps"]}, f"{workflow}: {outputs}"
+
+
+def test_workflows_of_this_repository_have_no_faults() -> None:
+    lint_workflows(ROOT)
+
+
+@pytest.mark.parametrize("answer", [True, False])
+def test_workflows_of_a_project_have_no_faults(rendered, answer: bool) -> None:
+    lint_workflows(rendered(**dict.fromkeys(YES_NO, answer) | {"github_actions": True}))

@@ -1,0 +1,134 @@
+"""`copier update` with other answers, and with a template that refuses an answer or gives up a file."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from scripts.workspace import ROOT
+from tests.conftest import Project
+from tests.support.git import commit, git
+from tests.support.projects import (
+    LIB,
+    NEWEST,
+    OPTIONAL,
+    YES_NO,
+    Answers,
+    by_programs,
+    conflicts,
+    files,
+    replace,
+    run,
+    update,
+)
+from tests.support.validators import recorded, refusal
+
+OPTIONAL_FILES = [name for names in OPTIONAL.values() for name in names]
+YES, NO = dict.fromkeys(YES_NO, True), dict.fromkeys(YES_NO, False)
+
+
+def test_each_answer_can_be_changed_later(project: Project, committed: Project) -> None:
+    folder = project(NEWEST, **NO)
+    kept = by_programs(folder)
+    answers = {"project_name": "goodbye", "wasm_memory_limit": "5 GiB"} | YES
+    update(folder, **answers)
+    assert files(folder) == files(committed(NEWEST, **answers, canister_name="hello_backend")) | kept
+
+
+def test_a_no_is_refused_until_the_owner_deletes_its_files(
+    template: Path, project: Project, committed: Project
+) -> None:
+    folder = project(NEWEST, **YES)
+    kept = by_programs(folder)
+    (folder / OPTIONAL["icp_cli"][0]).unlink()
+    commit(folder)
+    with pytest.raises(ValueError, match="': Run git rm "):
+        update(folder, **NO)
+    assert git(folder, "status", "--porcelain") == ""
+    for question, names in OPTIONAL.items():
+        there = [name for name in names if (folder / name).exists()]
+        said = refusal(template, folder, recorded(folder), question, False)
+        assert f"deletes {' and '.join(there)}, with all" in said
+        (command,) = re.findall("^Run (.*) first: ", said)
+        run(command, folder)
+        assert not any((folder / name).exists() for name in there)
+    update(folder, **NO)
+    assert files(folder) == files(committed(NEWEST, **NO)) | kept
+
+
+def test_an_owners_own_file_is_kept_beside_the_templates(project: Project) -> None:
+    """The canister has the name of a crate that only a test on PocketIC needs: for an existing project, that is allowed."""
+    folder = project(NEWEST, canister_name="time", **NO)
+    names = {name.replace("hello_backend", "time") for name in OPTIONAL_FILES}
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("# mine\n")
+    commit(folder)
+    update(folder, **YES)
+    assert conflicts(folder) == names
+    assert all("# mine\n" in (folder / name).read_text() for name in names)
+
+
+def test_an_update_cannot_rename_the_canister(project: Project) -> None:
+    folder = project()
+    with pytest.raises(ValueError, match="'canister_name': Keep \"hello_backend\": an update cannot rename it"):
+        update(folder, canister_name="other")
+    assert git(folder, "status", "--porcelain") == ""
+
+
+def test_from_1_0_0_each_deployment_sets_the_recorded_limit(project: Project) -> None:
+    folder = project("v1.0.0", wasm_memory_limit="5 GiB")
+    threshold = '"wasm_memory_threshold": "1 GiB",'
+    replace(folder / "dfx.json", '"wasm_memory_limit"', f'{threshold}\n        "wasm_memory_limit"')
+    commit(folder)
+    update(folder, NEWEST)
+    assert conflicts(folder) == {"dfx.json"}
+    before, ours, theirs, _ = re.split("<<<<<<<|=======|>>>>>>>", (folder / "dfx.json").read_text())
+    assert "--wasm-memory-limit '5 GiB'\"," in before
+    assert threshold in ours and "initialization_values" in ours and theirs.strip() == ""
+
+
+@pytest.fixture
+def later(repository: Path, tmp_path: Path) -> Path:
+    """The template's repository, for one test to add a version to, from which `follow` lets a project update."""
+    return shutil.copytree(repository, tmp_path / "template")
+
+
+def follow(project: Path, template: Path) -> None:
+    """Make a project take its updates from another repository, and commit what was changed in that repository."""
+    answers = project / ".copier-answers.yml"
+    answers.write_text(re.sub("(?<=^_src_path: ).*", str(template), answers.read_text(), flags=re.MULTILINE))
+    commit(project)
+    commit(template, "v9999.2.0")
+
+
+@pytest.mark.parametrize(
+    ("answers", "why"),
+    [
+        ({}, '"hello", this project\'s answer so far, is no longer allowed'),
+        ({"project_name": "first", "canister_name": "second"}, '"6 GiB", this project\'s answer so far'),
+    ],
+)
+def test_a_recorded_answer_is_not_reset_silently(project: Project, later: Path, answers: Answers, why: str) -> None:
+    replace(later / "includes/names.jinja", '"^(aux|', '"^(hello|aux|')
+    replace(later / "includes/memory.jinja", "2 ** 48", "2 ** 32")
+    replace(later / "copier.yml", "  default: 6 GiB", "  default: 1 GiB")
+    folder = project(NEWEST, **answers)
+    follow(folder, later)
+    with pytest.raises(ValueError, match=why):
+        update(folder, "v9999.2.0")
+    assert git(folder, "status", "--porcelain") == ""
+
+
+def test_a_file_that_the_template_retires_stays_the_owners(project: Project, later: Path) -> None:
+    source = later / "template/src/{{ canister_name }}/src"
+    (source / "lib.rs.jinja").rename(source / "main.rs.jinja")
+    (line,) = re.findall('- "{% if _copier_operation .*', (ROOT / "CONTRIBUTING.md").read_text())
+    replace(later / "copier.yml", "_exclude:\n", f"_exclude:\n  {line.replace('FILE', 'src/*/src/lib.rs')}\n")
+    folder = project()
+    before = files(folder)
+    follow(folder, later)
+    update(folder, "v9999.2.0")
+    assert files(folder)[LIB] == before[LIB]
+    assert (folder / LIB).with_name("main.rs").is_file()

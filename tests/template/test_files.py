@@ -1,0 +1,188 @@
+"""The generated files: which there are, what each answer changes, and whether their programs can read them."""
+
+import json
+import os
+import re
+import shlex
+import string
+import tomllib
+from itertools import zip_longest
+from pathlib import Path
+
+import jinja2
+import jinja2.meta
+import pytest
+import yaml
+from jinja2_ansible_filters import AnsibleCoreFiltersExtension
+
+from scripts.workspace import TEMPLATE
+from tests.cases import CASES
+from tests.conftest import Project
+from tests.support.git import git
+from tests.support.projects import OPTIONAL, QUESTIONS, YES_NO, Answers
+
+BASE: Answers = {"canister_name": "hello_backend", **dict.fromkeys(YES_NO, True)}
+"""The answers with which each question is tried: those to which tests/cases.py refers."""
+ACCEPTED = [
+    {name: answer for name, answer in zip(CASES, answers, strict=True) if answer is not None}
+    for answers in zip_longest(*(case.accepted for case in CASES.values()))
+]
+"""Sets of answers at the edge of what is accepted."""
+LIMITS = {"0 YiB": 0, "007000000": 7_000_000, "1048576 B": 2**20, "1 TB": 10**12, "256 TiB": 2**48}
+"""Bytes of memory limits that are accepted, where dfx and icp-cli do not both know the unit."""
+PARSERS = {
+    ".toml": tomllib.loads,
+    ".lock": tomllib.loads,
+    ".json": json.loads,
+    ".yml": yaml.safe_load,
+    ".yaml": yaml.safe_load,
+}
+
+
+def texts(project: Path, canister_name: str = "hello_backend") -> dict[str, str]:
+    """Return each generated file, by name with `hello_backend` for the canister's name, but for the answers file."""
+    paths = [path for path in project.rglob("*") if path.is_file() and path.name != ".copier-answers.yml"]
+    names = [path.relative_to(project).as_posix().replace(canister_name, "hello_backend") for path in paths]
+    return {name: path.read_text() for name, path in zip(names, paths, strict=True)}
+
+
+def parsed(project: Path) -> dict[str, dict]:
+    """Return what each file says for which there is a parser, by name."""
+    files = {name: text for name, text in texts(project).items() if Path(name).suffix in PARSERS}
+    return {name: PARSERS[Path(name).suffix](text) for name, text in files.items()}
+
+
+def check_files(project: Path) -> None:
+    """Fail if a file has blanks that it does not need, or cannot be parsed, or if the lock is not that of the crates."""
+    for name, text in texts(project).items():
+        assert text == "\n".join(map(str.rstrip, text.split("\n"))).strip("\n") + "\n", name
+        assert "\n\n\n" not in text, name
+    files = parsed(project)
+    assert all(files.values())
+    manifest = files["src/hello_backend/Cargo.toml"]
+    packages = files["Cargo.lock"]["package"]
+    by_name = {package["name"]: package for package in packages}
+    by_version = {f"{package['name']} {package['version']}": package for package in packages}
+    own = by_name["hello_backend"]["dependencies"]
+    assert set(own) == manifest["dependencies"].keys() | manifest["dev-dependencies"].keys()
+    dependencies = {entry for package in packages for entry in package.get("dependencies", [])}
+    locked = [by_version[entry] if " " in entry else by_name[entry] for entry in dependencies]
+    assert len(locked) == len(packages) - 1, "Cargo.lock has a package that none needs, or lacks one: run make lock."
+
+
+@pytest.mark.parametrize("answers", [{}, dict.fromkeys(YES_NO, False)], ids=["default", "no"])
+def test_each_file_is_tidy_and_its_program_can_read_it(rendered: Project, answers: Answers) -> None:
+    check_files(rendered(**answers))
+    assert os.access(rendered(**answers) / "build.sh", os.X_OK)
+
+
+@pytest.mark.parametrize("question", CASES)
+def test_an_answer_changes_its_files_and_no_others(rendered: Project, question: str) -> None:
+    name = CASES[question].other if question == "canister_name" else "hello_backend"
+    default = {question: QUESTIONS[question]["default"]} if question in YES_NO else {}
+    before = texts(rendered(**BASE | default))
+    after = texts(rendered(**BASE | {question: CASES[question].other}), str(name))
+    assert {file for file in before.keys() | after.keys() if before.get(file) != after.get(file)} == CASES[
+        question
+    ].changes
+    if question != "canister_name":
+        check_files(rendered(**BASE | {question: CASES[question].other}))
+
+    only, listed = before.keys() ^ after.keys(), set(OPTIONAL.get(question, []))
+    assert not only - listed, f"Add {sorted(only - listed)} to includes/files.jinja below {question}."
+    assert not listed - only, f"Remove {sorted(listed - only)} from includes/files.jinja below {question}."
+
+
+@pytest.mark.parametrize("answers", ACCEPTED)
+def test_an_accepted_answer_reaches_its_files(rendered: Project, answers: dict[str, str]) -> None:
+    project = rendered(**answers)
+    name, limit = answers.get("canister_name", "hello_backend"), answers.get("wasm_memory_limit", "6 GiB")
+    assert answers.items() <= yaml.safe_load((project / ".copier-answers.yml").read_text()).items()
+    assert (project / "README.md").read_text().startswith(f"# {answers.get('project_name', 'hello')}\n")
+    assert tomllib.loads((project / "Cargo.toml").read_text())["workspace"]["members"] == [f"src/{name}"]
+    assert tomllib.loads((project / f"src/{name}/Cargo.toml").read_text())["package"]["name"] == name
+    packages = tomllib.loads((project / "Cargo.lock").read_text())["package"]
+    assert name in {package["name"] for package in packages}
+
+    written = limit if re.fullmatch("[0-9]+ *[KkMmGg]i?[Bb]", limit) else int(LIMITS.get(limit, limit))
+    (icp,) = yaml.safe_load((project / "icp.yaml").read_text())["canisters"]
+    assert (icp["name"], icp["recipe"]["configuration"]["package"]) == (name, name)
+    assert icp["settings"] == {"wasm_memory_limit": written}
+    dfx = json.loads((project / "dfx.json").read_text())["canisters"]
+    command = ["dfx", "canister", "update-settings", name, "--wasm-memory-limit", str(written)]
+    assert {name: shlex.split(canister["post_install"]) for name, canister in dfx.items()} == {name: command}
+
+
+def test_dfx_json_is_what_the_ic_needs_for_wasm64(rendered: Project) -> None:
+    assert parsed(rendered())["dfx.json"]["canisters"] == {
+        "hello_backend": {
+            "candid": "src/hello_backend/hello_backend.did",
+            "build": "bash build.sh hello_backend",
+            "type": "custom",
+            "post_install": "dfx canister update-settings hello_backend --wasm-memory-limit '6 GiB'",
+            "shrink": True,
+            "gzip": True,
+            "wasm": "target/wasm64-unknown-unknown/release/hello_backend.wasm",
+            "metadata": [{"name": "candid:service"}],
+        }
+    }
+
+
+def test_icp_yaml_has_three_lines_for_the_canister(rendered: Project) -> None:
+    text = texts(rendered())["icp.yaml"]
+    assert len(re.findall(r"^[^#\n]+$", text, re.MULTILINE)) == 1 + 3
+    configuration = {
+        "package": "hello_backend",
+        "candid": "src/hello_backend/hello_backend.did",
+        "shrink": True,
+        "compress": True,
+    }
+    assert yaml.safe_load(text)["canisters"] == [
+        {
+            "name": "hello_backend",
+            "settings": {"wasm_memory_limit": "6 GiB"},
+            "recipe": {"type": "file://wasm64.hbs", "configuration": configuration},
+        }
+    ]
+
+
+def test_versions_are_pinned_once_and_as_in_the_lock(rendered: Project) -> None:
+    project = rendered(**BASE)
+    files = parsed(project)
+    locked = {package["name"]: package["version"] for package in files["Cargo.lock"]["package"]}
+    canister = files["src/hello_backend/Cargo.toml"]
+    own = {name: crate for kind in ("dependencies", "dev-dependencies") for name, crate in canister[kind].items()}
+    pins = files["Cargo.toml"]["workspace"]["dependencies"] | {
+        name: crate["version"] for name, crate in own.items() if "version" in crate
+    }
+    assert pins == {name: f"={locked[name]}" for name in own}
+    written = [text for name, text in texts(project).items() if name != "Cargo.lock"]
+    nightly = files["rust-toolchain.toml"]["toolchain"]["channel"].removeprefix("nightly-")
+    for pin in (*(f'"{version}"' for version in pins.values()), nightly):
+        assert sum(text.count(pin) for text in written) == 1, pin
+
+
+def test_a_first_build_compiles_few_crates(rendered: Project) -> None:
+    assert len(parsed(rendered())["Cargo.lock"]["package"]) <= 85
+
+
+def test_git_ignores_only_what_programs_make_anew(committed: Project) -> None:
+    made = ["target/release", ".dfx/local", ".icp/cache/artifacts"]
+    kept = [".icp/data/mappings.json", "src/target.rs", "Cargo.lock", ".cargo/config.toml"]
+    ignored = git(committed(), "check-ignore", "--no-index", *made, *kept).splitlines()
+    assert ignored == made
+
+
+def test_each_variable_is_a_question_and_each_question_is_used() -> None:
+    environment = jinja2.Environment(extensions=[AnsibleCoreFiltersExtension])
+    files = [path for path in TEMPLATE.rglob("*") if path.is_file()]
+    sources = [str(path.relative_to(TEMPLATE)) for path in files]
+    sources += [path.read_text() for path in files if path.suffix == ".jinja"]
+    used = set().union(*(jinja2.meta.find_undeclared_variables(environment.parse(source)) for source in sources))
+    assert used - {"_copier_conf", "_copier_answers"} == QUESTIONS.keys()
+
+
+def test_each_file_of_the_template_can_exist_on_windows() -> None:
+    for path in TEMPLATE.rglob("*"):
+        assert not set(path.name) & set('<>:"\\|?*') and path.name[-1] not in " .", path
+        assert path.name.isprintable() and set(path.name) <= set(string.printable), path

@@ -1,0 +1,99 @@
+"""What Copier says after a copy and after an update: its commands are right and can be run."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from scripts.workspace import nightly
+from tests.conftest import Project
+from tests.support.git import commit, git
+from tests.support.projects import NEXT, copier_command, run
+
+
+@pytest.fixture
+def say(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """`say(*args)` is what `copier ARGS` says."""
+
+    def say(*args: str | Path) -> str:
+        copier_command(*args)
+        return capsys.readouterr().err
+
+    return say
+
+
+def commands(message: str) -> list[str]:
+    """Return the indented lines of a message or a page, without comments."""
+    return [line.split("  #")[0].strip() for line in message.splitlines() if line.startswith("  ")]
+
+
+@pytest.mark.parametrize(("icp_cli", "tool"), [("yes", "icp"), ("no", "dfx")])
+def test_a_copy_says_the_next_commands(
+    say: Callable[..., str], template: Path, tmp_path: Path, icp_cli: str, tool: str
+) -> None:
+    (tmp_path / "it's $HOME {{ x }} 🦀").mkdir()
+    project = tmp_path / "it's $HOME {{ x }} 🦀/my app"
+    answers = ["--defaults", f"--data=icp_cli={icp_cli}", "--data=timer=no", "--data=gzip=no"]
+    said = say("copy", *answers, template, project)
+    assert re.findall(r'There is no question "(\w+)", so nothing changed by it', said) == ["timer"]
+    message = said.split("my-app is ready. Next:")[1]
+    assert not [line for line in message.splitlines() if len(line) > 80 and str(tmp_path) not in line]
+    change_folder, *others = commands(message)
+    assert run(f"{change_folder} && pwd", tmp_path) == f"{project}\n"
+    call = f"{tool} canister call {'--query ' if tool == 'icp' else ''}my_app_backend greet '(\"ICP\")'"
+    assert others == [
+        'git init && git add . && git commit -m "First commit"',
+        "rustup toolchain install",
+        "bash build.sh",
+        *(["npm install -g @icp-sdk/icp-cli @icp-sdk/ic-wasm"] if tool == "icp" else []),
+        "icp network start --background" if tool == "icp" else "dfx start --background",
+        f"{tool} deploy",
+        call,
+    ]
+    run(others[0], project)
+    assert git(project, "status", "--porcelain") == ""
+
+    readme = commands((project / "README.md").read_text())
+    assert call in readme
+    script = "\n".join(["#!/usr/bin/env bash", *readme, *others])
+    shellcheck = [str(Path(sys.executable).with_name("shellcheck")), "build.sh", "-"]
+    done = subprocess.run(shellcheck, cwd=project, input=script, text=True, capture_output=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_an_update_says_how_to_see_undo_and_save_it(
+    say: Callable[..., str], committed: Project, tmp_path: Path
+) -> None:
+    """The project is in a folder of a larger repository, in which nothing else is undone."""
+    project = shutil.copytree(committed(), tmp_path / "canisters/hello", ignore=shutil.ignore_patterns(".git"))
+    (project / "README.md").write_text("# mine\n")
+    (tmp_path / "notes.md").write_text("All my projects.\n")
+    commit(tmp_path)
+    (tmp_path / "notes.md").write_text("All my projects, not committed.\n")
+
+    update = ["update", "--defaults", f"--vcs-ref={NEXT}", "--data=timer=no", "--data=gzip=no", project]
+    said = say(*update)
+    assert re.findall(r'There is no question "(\w+)", so nothing changed by it', said) == ["timer"]
+    message = said.split("hello is updated, and nothing is committed yet.")[1]
+    assert not [line for line in message.splitlines() if len(line) > 80]
+    look, find, build, save, undo = commands(message)
+    assert "modified:   build.sh" in run(look, project)
+    found = subprocess.run(shlex.split(find), cwd=project, text=True, capture_output=True, check=False).stdout
+    assert {line.split(":")[0] for line in found.splitlines()} == {"canisters/hello/README.md"}
+    assert build == "UPDATE_EXPECT=1 cargo test && bash build.sh"
+    (project / "new.txt").touch()
+    run(undo.replace("clean -d -i", "clean -d --force"), project)
+    assert git(tmp_path, "status", "--porcelain") == " M notes.md\n"
+
+    (project / "README.md").write_text((committed() / "README.md").read_text())
+    commit(tmp_path)
+    say(*update)
+    assert run(find, project) == ""
+    assert nightly() not in (project / "rust-toolchain.toml").read_text()
+    run(f"{save} --message Update", project)
+    assert git(tmp_path, "status", "--porcelain") == ""

@@ -1,0 +1,136 @@
+"""The questions: which answers Copier accepts, which it refuses, and what it says."""
+
+import re
+import subprocess
+import sys
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from scripts.workspace import render
+from tests.cases import CASES
+from tests.support.projects import QUESTIONS, YES_NO, copier_command
+from tests.support.validators import recorded, refusal
+
+REFUSED = [
+    pytest.param(question, answer, why, id=f"{question}-{answer[:20]}")
+    for question, case in CASES.items()
+    for answer, why in case.refused.items()
+]
+ADVICE = re.compile(r"(Try|Use|Write) ")
+"""How a refusal begins. A terminal of 80 columns may cut off what follows."""
+
+
+def refused(template: Path, folder: Path, **answers: Any) -> str:
+    """Return what Copier says when it refuses the answers, and check that it writes nothing."""
+    with pytest.raises((TypeError, ValueError)) as said:
+        render(template, folder / "hello", **answers)
+    assert not (folder / "hello").exists()
+    return str(said.value)
+
+
+def test_each_question_has_a_case_to_test() -> None:
+    missing = sorted(QUESTIONS.keys() - CASES.keys())
+    assert not missing, f"Add {missing} to CASES in tests/cases.py."
+
+
+def test_each_help_says_whether_the_answer_can_change() -> None:
+    for name, question in QUESTIONS.items():
+        assert question["help"].endswith((" Asked once.", " Can be changed later.")), name
+
+
+@pytest.mark.parametrize(("question", "answer", "why"), REFUSED)
+def test_an_impossible_answer_is_refused_with_advice(template: Path, question: str, answer: str, why: str) -> None:
+    said = refusal(template, Path("new"), {"canister_name": "hello_backend"}, question, answer)
+    assert why in said and ADVICE.match(said)
+
+
+@pytest.mark.parametrize("question", YES_NO)
+def test_a_mistyped_yes_or_no_is_refused(template: Path, tmp_path: Path, question: str) -> None:
+    assert '\': Write yes or no. "flase" is neither.' in refused(template, tmp_path, **{question: "flase"})
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [(("no", "False", "off", "0", "n", "F"), False), (("yes", "True", "on", "1", "y", "T"), True)],
+)
+def test_the_usual_words_are_yes_and_no(template: Path, tmp_path: Path, words: tuple[str, ...], answer: bool) -> None:
+    given = dict(zip(YES_NO, cycle(words)))
+    answers = recorded(render(template, tmp_path / "hello", **given))
+    assert {question: answers[question] for question in given} == dict.fromkeys(given, answer)
+
+
+@pytest.mark.parametrize("crate", ["ic_cdk", "serde"])
+def test_a_new_canister_cannot_share_a_crates_name(template: Path, tmp_path: Path, crate: str) -> None:
+    assert f'Try "{crate}_app": "{crate}" is a crate in' in refused(template, tmp_path, canister_name=crate)
+
+
+def test_a_crate_of_one_answer_is_refused_only_with_it(template: Path, tmp_path: Path) -> None:
+    advice = 'Answer no, or begin again with another canister name: "time" is a crate'
+    assert advice in refused(template, tmp_path, canister_name="time", pocket_ic="yes")
+    assert recorded(render(template, tmp_path / "candid", canister_name="time"))["project_name"] == "candid"
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    {
+        "canister_name: no": '"False" is not allowed',
+        "canister_name: 2048": '"2048" is not allowed',
+        "canister_name: null": 'Invalid answer "None"',
+        "canister_name: [hello]": "Could not convert ['hello'] to string",
+        "canister_name: 2026-11-22": "Could not convert 2026-11-22 to string",
+        "canister_name: $(touch owned)": '"$(touch owned)" is not allowed',
+        "wasm_memory_limit: 1.0e+3": '"1000.0" is no memory size',
+        "wasm_memory_limit: -1": '"-1" is no memory size',
+        "wasm_memory_limit: {GiB: 6}": "Could not convert {'GiB': 6} to string",
+    }.items(),
+)
+def test_another_type_in_a_data_file_is_refused(template: Path, tmp_path: Path, line: str, why: str) -> None:
+    assert why in refused(template, tmp_path, **yaml.safe_load(line))
+
+
+def test_a_data_file_may_give_numbers_and_words(template: Path, tmp_path: Path) -> None:
+    (tmp_path / "answers.yml").write_text("wasm_memory_limit: 6442450944\nproject_name: my-app\nshrink: no\n")
+    copier_command("copy", "--defaults", "--data-file", tmp_path / "answers.yml", template, tmp_path / "hello")
+    answers = recorded(tmp_path / "hello")
+    assert [answers[name] for name in ("wasm_memory_limit", "project_name", "shrink")] == [
+        "6442450944",
+        "my-app",
+        False,
+    ]
+
+
+def test_a_refused_command_fails_with_the_reason_last(template: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "copier", "copy", "--defaults", "--data=canister_name=$(touch owned)"]
+    done = subprocess.run([*command, template, "hello"], cwd=tmp_path, text=True, capture_output=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].endswith('a letter first. "$(touch owned)" is not allowed.')
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("folder", "project_name", "canister_name"),
+    [
+        ("My App (2)", "my-app-2", "my_app_2_backend"),
+        ("2048.game", "game", "game_backend"),
+        ("🦀", "hello", "hello_backend"),
+        ("core", "core_app", "core_app_backend"),
+        ("a" * 80, "a" * 48, "a" * 48 + "_backend"),
+    ],
+)
+def test_the_folders_name_gives_the_default_names(
+    template: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    folder: str,
+    project_name: str,
+    canister_name: str,
+) -> None:
+    (tmp_path / folder).mkdir()
+    monkeypatch.chdir(tmp_path / folder)
+    render(template, Path())
+    answers = recorded(tmp_path / folder)
+    assert (answers["project_name"], answers["canister_name"]) == (project_name, canister_name)

@@ -1,0 +1,112 @@
+"""The questions as an interface: what a release promised still holds for its projects."""
+
+import os
+import re
+import subprocess
+import sys
+import tarfile
+from itertools import product
+from pathlib import Path
+from string import ascii_lowercase, digits
+
+import pytest
+
+from scripts.workspace import ROOT
+from tests.cases import CASES
+from tests.conftest import RELEASES, Project
+from tests.support.projects import NEWEST, QUESTIONS
+from tests.support.validators import configuration, recorded, refusal
+
+SIZES = {
+    f"{number}{blanks}{prefix}{binary}{byte}"
+    for number, blanks in product(("0", "00", "7", "007000000", "256", str(2**48)), ("", " ", "   "))
+    for prefix, binary, byte in product(["", *"KkMmGgTtPpEeZzYy"], ("", "i"), ("", *"Bb"))
+}
+"""Memory sizes, of which a question accepts some."""
+NAMES = {f"{start}{end}" for start, end in product(ascii_lowercase, ["", "_", "-", "_-_", *digits])}
+"""Names with each letter and digit."""
+
+
+@pytest.fixture(scope="session", params=RELEASES)
+def release(request: pytest.FixtureRequest) -> str:
+    """The version of a release."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def released(release: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The template of a release."""
+    folder = tmp_path_factory.mktemp("released")
+    with tarfile.open(ROOT / f"tests/releases/{release}.tar.gz") as archive:
+        archive.extractall(folder, filter="data")
+    return folder
+
+
+def words(template: Path) -> set[str]:
+    """Return the words of a template's validators, which include the names that they reserve."""
+    return {
+        word for path in (template / "includes").iterdir() for word in re.findall("[a-z][a-z0-9_]*", path.read_text())
+    }
+
+
+def test_a_released_question_keeps_its_name_and_type(release: str, released: Path) -> None:
+    for name, question in configuration(released).items():
+        if name.startswith("_"):
+            continue
+        assert name in QUESTIONS, f"Bring back the question {name}: an update would forget its answer."
+        for key in ("type", "choices", "multiselect", "secret", "when"):
+            was = question.get(key)
+            assert QUESTIONS[name].get(key) == was, (
+                f"Change `{key}` of {name} back to {was}: answers of {release} are such."
+            )
+
+
+def test_an_answer_that_a_release_accepted_is_accepted(
+    template: Path, release: str, released: Path, committed: Project
+) -> None:
+    project = committed(f"v{release}")
+
+    def accepts(template: Path, question: str, answer: str) -> bool:
+        return not refusal(template, project, recorded(project) | {question: answer}, question, answer)
+
+    for name, case in CASES.items():
+        if name not in configuration(released) or QUESTIONS[name]["type"] != "str":
+            continue
+        tried = {*case.accepted, *case.refused, *words(template), *words(released), *SIZES, *NAMES}
+        tried |= {"a" * length for length in range(1, 70)}
+        accepted = [answer for answer in tried if accepts(released, name, answer)]
+        assert len(accepted) > 50
+        lost = sorted(answer for answer in accepted if not accepts(template, name, answer))
+        assert not lost, f"Accept {lost[:9]} for {name} again: projects of {release} may have these answers."
+
+
+def test_a_released_default_is_kept_or_in_the_changelog(release: str, committed: Project) -> None:
+    before, now = recorded(committed(f"v{release}")), recorded(committed(NEWEST))
+    news = (ROOT / "CHANGELOG.md").read_text().split(f"\n## {release}")[0]
+    for name in before.keys() & QUESTIONS.keys():
+        assert now[name] == before[name] or f"default of `{name}`" in news, (
+            f"Say in CHANGELOG.md: The default of `{name}` …"
+        )
+
+
+def test_each_release_is_in_the_changelog() -> None:
+    versions = re.findall(r"^## (\d+\.\d+\.\d+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert set(RELEASES) in (set(versions), set(versions[1:]))
+
+
+def test_nobody_needs_to_trust_the_template() -> None:
+    assert not {"_tasks", "_migrations", "_jinja_extensions"} & configuration(ROOT).keys()
+
+
+def test_an_older_copier_is_refused_with_one_sentence(template: Path, tmp_path: Path) -> None:
+    oldest = configuration(template)["_min_copier_version"]
+    metadata = tmp_path / "copier-9.0.0.dist-info/METADATA"
+    metadata.parent.mkdir()
+    metadata.write_text("Metadata-Version: 2.1\nName: copier\nVersion: 9.0.0\n")
+    command = [sys.executable, "-m", "copier", "copy", "--defaults", str(template), str(tmp_path / "hello")]
+    done = subprocess.run(
+        command, env=os.environ | {"PYTHONPATH": str(tmp_path)}, text=True, capture_output=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr == f"This template requires Copier version >= {oldest}, while your version of Copier is 9.0.0.\n"
+    assert not (tmp_path / "hello").exists()

@@ -1,0 +1,189 @@
+"""`copier update`: to a later template and to other answers, without losing what the owner wrote."""
+
+import re
+import subprocess
+from itertools import chain
+from pathlib import Path
+
+import copier
+import pytest
+import yaml
+
+from tests.cases import CASES
+from tests.conftest import RELEASES, Project
+from tests.support.git import commit
+from tests.support.projects import (
+    BY_PROGRAMS,
+    LIB,
+    NEWEST,
+    NEXT,
+    OPTIONAL,
+    YES_NO,
+    Answers,
+    by_programs,
+    conflicts,
+    files,
+    replace,
+    update,
+)
+
+OTHER = {question: case.other for question, case in CASES.items() if question not in {*OPTIONAL, "canister_name"}}
+"""Answers that are not the defaults, to each question that adds no file and that an update may change."""
+ENDPOINT = """\
+#[ic_cdk::update]
+fn {}() -> String {{
+    String::new()
+}}
+
+"""
+SECOND_IN_DFX = """
+    },
+    "second_backend": {
+      "type": "custom",
+      "build": "bash build.sh second_backend"
+    }
+  }
+"""
+SECOND_IN_ICP = """\
+  - name: second_backend
+    recipe: { type: file://wasm64.hbs, configuration: { package: second_backend } }
+"""
+ADDITIONS = [
+    (LIB, "#[ic_cdk::query]\nfn greet", ENDPOINT.format("above") + "#[ic_cdk::query]\nfn greet"),
+    (LIB, "\n#[cfg(test)]\nmod tests", "\n" + ENDPOINT.format("below") + "#[cfg(test)]\nmod tests"),
+    ("src/hello_backend/hello_backend.did", "greet : (text)", "above : () -> (text);\n  greet : (text)"),
+    ("src/hello_backend/Cargo.toml", "\n\n[dev-dep", '\nserde = "1.0.229"\n\n[dev-dep'),
+    (
+        "Cargo.lock",
+        '\n[[package]]\nname = "serde"\n',
+        '\n[[package]]\nname = "second_backend"\n\n[[package]]\nname = "serde"\n',
+    ),
+    ("Cargo.toml", '"src/hello_backend"', '"src/hello_backend", "src/second_backend"'),
+    ("dfx.json", "\n    }\n  }\n", SECOND_IN_DFX),
+    ("dfx.json", '"version": 1,', '"version": 1,\n  "networks": { "local": { "bind": "127.0.0.1:8000" } },'),
+    ("dfx.json", '"candid:service" }]', '"candid:service" }],\n      "init_arg": "()"'),
+    ("icp.yaml", "", SECOND_IN_ICP),
+    (".gitignore", "", "/.env\n"),
+    ("build.sh", "", 'ic-wasm "$wasm" info\n'),
+    (".github/workflows/ci.yml", "", "      - run: bash deploy.sh\n"),
+]
+"""What owners add: the file, a text of the template's, and what it becomes. An empty text is the file's end."""
+OWN_TEST = "src/hello_backend/tests/pocket_ic.rs"
+
+
+def add(project: Path) -> None:
+    """Add endpoints, crates, a second canister and settings, raise a pin, write a test, and commit."""
+    for name, old, new in ADDITIONS:
+        replace(project / name, old, new)
+    manifest = project / "Cargo.toml"
+    manifest.write_text(re.sub(r'^candid = ".*"$', 'candid = "=0.10.99"', manifest.read_text(), flags=re.MULTILINE))
+    (project / OWN_TEST).parent.mkdir()
+    (project / OWN_TEST).write_text("// mine\n")
+    commit(project)
+
+
+def check_additions(project: Path) -> None:
+    """Fail unless each line that `add` wrote is there."""
+    for name, old, new in ADDITIONS:
+        text = (project / name).read_text()
+        assert not [line for line in new.splitlines() if line not in old.splitlines() and line not in text], name
+    assert 'candid = "=0.10.99"\n' in (project / "Cargo.toml").read_text()
+    assert (project / OWN_TEST).read_text() == "// mine\n"
+
+
+def merge(project: Path, old: Path, new: Path) -> dict[str, bytes | None]:
+    """Return git's own three-way merge of each file that all three have, by name; None for a conflict."""
+
+    def merged(name: str) -> bytes | None:
+        command = ["git", "merge-file", "-p", project / name, old / name, new / name]
+        done = subprocess.run(command, capture_output=True, check=False)
+        return None if done.returncode else done.stdout
+
+    names = files(project).keys() & files(old).keys() & files(new).keys() - {".copier-answers.yml", *BY_PROGRAMS}
+    return {name: merged(name) for name in names}
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_an_untouched_project_becomes_a_fresh_copy(project: Project, committed: Project, release: str) -> None:
+    folder = project(f"v{release}")
+    before = files(folder)
+    update(folder, NEWEST)
+    after = files(folder)
+    fresh = files(committed())
+    gone = before.keys() - after.keys()
+    assert not gone, (
+        f"Add {gone} to _exclude in copier.yml as CONTRIBUTING.md says, so that an update does not delete it."
+    )
+    assert {name: after[name] for name in fresh} == fresh | {name: before[name] for name in BY_PROGRAMS}
+    assert after.keys() == fresh.keys() | before.keys()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "answers"),
+    [*((f"v{release}", NEWEST, {}) for release in RELEASES), (NEWEST, NEXT, OTHER | {"timers": False})],
+)
+def test_an_owners_additions_are_kept_and_merged_as_git_does(
+    project: Project, committed: Project, old: str, new: str, answers: Answers
+) -> None:
+    folder = project(old)
+    add(folder)
+    for name in [name for question in OPTIONAL if answers.get(question) is False for name in OPTIONAL[question]]:
+        (folder / name).unlink()
+    commit(folder)
+    written = by_programs(folder)
+    merged = merge(folder, committed(old), committed(new, **answers, canister_name="hello_backend"))
+    update(folder, new, **answers)
+    check_additions(folder)
+    assert by_programs(folder) == written
+    assert conflicts(folder) == {name for name, content in merged.items() if content is None}
+    assert old != NEWEST or not conflicts(folder), "Leave a line between the template's lines and the owners'."
+    for name, content in merged.items():
+        assert content in (None, files(folder)[name][1]), name
+
+
+def test_an_owners_rewrite_is_kept_and_deletions_stay(project: Project, committed: Project) -> None:
+    folder = project()
+    lib = folder / LIB
+    (endpoint,) = re.findall(r"#\[ic_cdk::query\]\nfn greet.*?\n}\n\n", lib.read_text(), re.DOTALL)
+    lib.with_name("greeting.rs").write_text(f"// My greeting.\n{endpoint}")
+    replace(lib, endpoint, "mod greeting;\nuse greeting::greet;\n\n")
+    (folder / "README.md").write_text("# My canister\n\nEvery word of it is mine.\n")
+    (folder / "build.sh").chmod(0o644)
+    (folder / "Cargo.toml").chmod(0o755)
+    deleted = {".gitignore", *chain.from_iterable(OPTIONAL.values())} & files(folder).keys()
+    for name in deleted:
+        (folder / name).unlink()
+    commit(folder)
+    merged = merge(folder, committed(), committed(NEXT, timers=False))
+    update(folder, NEXT, timers=False)
+    after = files(folder)
+    assert not deleted & after.keys()
+    assert (after["build.sh"][0], after["Cargo.toml"][0]) == (False, True)
+    assert after["src/hello_backend/src/greeting.rs"][1].decode() == f"// My greeting.\n{endpoint}"
+    assert after[LIB][1] == merged[LIB] and b"mod greeting;\n" in after[LIB][1]
+    assert conflicts(folder) == {"README.md"}
+    _, mine, theirs, rest = re.split("<<<<<<<|=======|>>>>>>>", (folder / "README.md").read_text())
+    assert "# My canister\n" in mine and "# hello\n" in theirs and "Every word of it is mine.\n" in rest
+
+
+def test_each_file_takes_the_owners_line_and_the_templates(project: Project, committed: Project) -> None:
+    folder = project(NEWEST, **dict.fromkeys(YES_NO, True))
+    before, fresh = files(folder), files(committed(NEXT, **dict.fromkeys(YES_NO, True)))
+    names = before.keys() - {".copier-answers.yml"}
+    for name in names:
+        replace(folder / name, "", "mine\n")
+    commit(folder)
+    update(folder, NEXT)
+    for name in names:
+        assert fresh[name] != before[name], name
+        executable, content = (before if name in BY_PROGRAMS else fresh)[name]
+        assert files(folder)[name] == (executable, content + b"mine\n"), name
+
+
+def test_a_relative_source_is_recorded_as_a_full_path(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(repository)
+    copier.run_copy(".", tmp_path / "hello", vcs_ref=NEWEST, defaults=True, quiet=True, unsafe=False)
+    answers = yaml.safe_load((tmp_path / "hello/.copier-answers.yml").read_text())
+    assert answers["_src_path"] == str(repository)
