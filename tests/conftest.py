@@ -23,6 +23,7 @@ Project = Callable[..., Path]
 """A function of answers that returns a generated project."""
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook.
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let one worker run all tests that build: cargo would make the others wait for its lock anyway."""
     for item in items:
