@@ -15,18 +15,12 @@ actions, run in order on the same canister:
   call METHOD [ARGS]   call a query or update method and print its reply; ARGS is Candid text, () unless given
   advance SECONDS      move the clock and run the timers that are due on the way
   upgrade [MODULE]     upgrade to MODULE, or to the same module again
-  info                 print word size, memory and the last message's instructions
-
-example:
-  python -m runtime hello.wasm call greet '("ICP")' advance 180 call ticks upgrade call ticks
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line. Return the exit code: 0, or 1 with the reason on standard error."""
-    parser = ArgumentParser(
-        "python -m runtime", None, "Run one canister.", ACTIONS, formatter_class=RawDescriptionHelpFormatter
-    )
+    parser = ArgumentParser("python -m runtime", epilog=ACTIONS, formatter_class=RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("module", metavar="MODULE", help="a Wasm module, gzipped or not, 32-bit or 64-bit")
     add("actions", metavar="ACTION", nargs="*", help="see below")
@@ -58,12 +52,7 @@ def act(canister: Canister, words: deque[str]) -> None:
     elif name == "advance" and words:
         canister.advance(float(words.popleft()))
     elif name == "upgrade":
-        canister.upgrade(words.popleft() if words and words[0] not in ("call", "advance", "upgrade", "info") else None)
-    elif name == "info":
-        print(
-            f"{canister.word_bits} bits, heap {canister.heap_bytes} bytes, stable memory {canister.stable_bytes} bytes"
-        )
-        print(f"{canister.instructions} instructions in the last message")
+        canister.upgrade(words.popleft() if words and words[0] not in ("call", "advance", "upgrade") else None)
     else:
         raise ValueError(f"{name}: not an action, or its value is missing")
 

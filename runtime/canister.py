@@ -4,38 +4,27 @@ import re
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
-from operator import attrgetter
 from pathlib import Path
 from typing import Self
 
 from . import errors
-from .errors import CandidError, CanisterError, NotProvided, Rejected, Trapped
-from .instance import Callback, Instance, Snapshot
+from .errors import CanisterError, NotProvided, Rejected, Trapped
+from .instance import Instance, changed_pages
 from .module import HELPER, Module, read_module, run_helper
-from .system_api import OWN_ID, PAGE, Call, Message, State, log
+from .system_api import OWN_ID, PAGE, Call, Callback, Message, State, log
 
 DEFAULT_WASM_MEMORY_LIMIT = 3 << 30
-"""The `wasm_memory_limit` of a new canister, in bytes."""
-
+# The replica's limits for one message. "install" is for each message of an installation or upgrade.
 INSTRUCTION_LIMITS = {"update": 40 * 10**9, "query": 5 * 10**9, "install": 300 * 10**9}
-"""Instructions that one message can take. "install" is for each message of an installation or upgrade."""
-
+# Instructions for each 4 KiB of the heap that a message changes, by word size (measured on the replica).
 CHANGED_PAGE_PRICES = {32: 1_000, 64: 4_000}
-"""Instructions for each 4 KiB of the heap that a message changes, by word size (measured on the replica)."""
-
-MAX_FOLLOWING_MESSAGES = 10_000
-"""Messages that can follow from one, so that a canister that calls itself for ever is stopped."""
-
-START_TIME = 1_767_225_600 * 10**9
-"""2026-01-01 00:00 UTC in nanoseconds since 1970. Any fixed time will do."""
-
-ROUND = 10**9
-"""Nanoseconds until a timer that was set to a past time runs again."""
-
+START_TIME = 1_767_225_600 * 10**9  # 2026-01-01 00:00 UTC. Any fixed time will do.
+ROUND = 10**9  # Nanoseconds until a timer that was set to a past time runs again.
 ANONYMOUS = "2vxsx-fae"
 
-_LIMITS = {"init": "install", "pre upgrade": "install", "start": "install", "non replicated query": "query"}
+_LIMITS = {"init": "install", "pre upgrade": "install", "non replicated query": "query"}
 _QUERIES = ("replicated query", "non replicated query")
 
 
@@ -43,7 +32,9 @@ class Canister:
     """One installed canister, made with `Canister.install`. Its memory is freed with the object.
 
     `caller` is the principal that calls come from, as text. `instructions` is what the last message took, by the prices
-    of the replica.
+    of the replica. `word_bits`, 32 or 64, is the size of an address in the module's memory, `imports` has the names of
+    the `ic0` functions that it imports, and `exports` the names of everything that it exports. `did` is the interface:
+    the setting, or the custom section `candid:service`, or None.
     """
 
     _instance: Instance | None = None
@@ -51,6 +42,7 @@ class Canister:
     def __init__(
         self,
         module: Path | str | bytes,
+        arg: str | bytes = "()",
         *,
         wasm_memory_limit: int | str = DEFAULT_WASM_MEMORY_LIMIT,
         wasm_memory_threshold: int | str = 0,
@@ -63,27 +55,23 @@ class Canister:
         self.caller = caller
         self.instructions = 0
         self._helper = Path(helper)
-        self._module = read_module(module, self._helper)
         self._did = did
         self._limit = parse_size(wasm_memory_limit)
         self._threshold = parse_size(wasm_memory_threshold)
         self._low_memory = False
         self._instruction_limits = INSTRUCTION_LIMITS | (instruction_limits or {})
         self._state = State(time, errors.principal_bytes(caller))
-        self._saved: Snapshot | None = None
         self._queue: deque[Callable[[], None]] = deque()
+        self._start(read_module(module, self._helper), "canister_init", arg)
 
     @classmethod
     def install(cls, module: Path | str | bytes, arg: str | bytes = "()", **settings) -> Self:
-        """Install a module into a new canister, and run its start function and `canister_init`.
+        """Install a module, given as a file or its content, into a new canister. README.md lists the settings.
 
-        `module` is a file or its content, gzipped or not, for either word size. `arg` is Candid text, or bytes.
-        README.md lists the settings. Raises `InvalidModule` if the replica would refuse the module, `Trapped` if its
-        code traps, `CandidError` for a wrong `arg`, `ValueError` for a wrong setting, `OSError` for an unreadable file.
+        Raises `InvalidModule` if the replica would refuse the module, `Trapped` if its code traps, `CandidError` for a
+        wrong `arg`, `ValueError` for a wrong setting, `OSError` for an unreadable file.
         """
-        canister = cls(module, **settings)
-        canister._start(canister._module, "canister_init", arg)
-        return canister
+        return cls(module, arg, **settings)
 
     def __del__(self) -> None:
         self._drop()
@@ -95,8 +83,8 @@ class Canister:
     def query(self, method: str, args: str | bytes = "()") -> str | bytes:
         """Call a query method, whose changes to the canister are dropped.
 
-        `args` is Candid text, typed by the canister's interface, and the result is Candid text as dfx prints it; or
-        both are bytes. Raises `Trapped`, `Rejected`, `NotProvided` or `CandidError`.
+        `args` and the result are Candid text, typed by the canister's interface, or bytes. Raises `Trapped`,
+        `Rejected`, `NotProvided` or `CandidError`.
         """
         call = Call(errors.principal_bytes(self.caller), method, self._encode(args, method))
         self._process(Message("non replicated query", call, call.payload), self._find(method, "query"))
@@ -126,38 +114,32 @@ class Canister:
     def upgrade(self, module: Path | str | bytes | None = None, arg: str | bytes = "()") -> None:
         """Upgrade to `module`, or to the same one again. The heap and the timer go, stable memory stays.
 
-        `canister_pre_upgrade`, the start function and `canister_post_upgrade` run. Raises what `install` raises, and
-        the canister is then as it was.
+        `canister_pre_upgrade` and `canister_post_upgrade` run. Raises what `install` raises, and the canister is then
+        as it was.
         """
         new = self._module if module is None else read_module(module, self._helper)
-        before = self._module, self._snapshot(), self._state.fork()
+        before = self._module, self._state
         try:
             self._hook("pre upgrade", "canister_pre_upgrade")
             self._start(new, "canister_post_upgrade", arg)
         except BaseException:
-            self._drop()
-            self._module, self._saved, self._state = before
+            self._use(*before)
             raise
-
-    @property
-    def did(self) -> str | None:
-        """The interface: the setting, or the custom section `candid:service`, or None."""
-        return self._did or self._module.did or None
 
     @property
     def heap_bytes(self) -> int:
         """The size of the heap."""
-        return self._ready().heap_bytes()
+        return self._state.heap_pages * PAGE
 
     @property
     def stable_bytes(self) -> int:
         """The size of stable memory."""
         return self._state.stable_pages * PAGE
 
-    time = property(attrgetter("_state.time"), doc="The clock, in nanoseconds since 1970.")
-    word_bits = property(attrgetter("_module.word_bits"), doc="32 or 64: the size of an address in the memory.")
-    imports = property(attrgetter("_module.imports"), doc="Names of the `ic0` functions that the module imports.")
-    exports = property(attrgetter("_module.exports"), doc="Names of everything that the module exports.")
+    @property
+    def time(self) -> int:
+        """The clock, in nanoseconds since 1970."""
+        return self._state.time
 
     def _encode(self, args: str | bytes, *method: str) -> bytes:
         return args if isinstance(args, bytes) else self._candid("encode", *method, data=args.encode())
@@ -165,15 +147,12 @@ class Canister:
     def _decode(self, call: Call, args: str | bytes) -> str | bytes:
         if not isinstance(call.answer, bytes):
             raise call.answer or NotProvided("a call without an answer")
-        return (
-            call.answer if isinstance(args, bytes) else self._candid("decode", call.method, data=call.answer).decode()
-        )
+        if isinstance(args, bytes):
+            return call.answer
+        return self._candid("decode", call.method, data=call.answer).decode()
 
     def _candid(self, *command: str, data: bytes) -> bytes:
-        try:
-            return run_helper(self._helper, *command, stdin=f"{self.did or ''}\0".encode() + data)
-        except ValueError as error:
-            raise CandidError(str(error)) from None
+        return run_helper(self._helper, *command, stdin=f"{self.did or ''}\0".encode() + data)
 
     # Calls and other messages
 
@@ -188,7 +167,7 @@ class Canister:
 
     def _deliver(self, call: Call) -> None:
         try:
-            if call.parent and call.callee != OWN_ID:
+            if call.callee != OWN_ID:
                 raise Rejected("IC0301", f"No route to canister {errors.principal_text(call.callee)}")
             function = self._find(call.method, "update", "query")
         except Rejected as error:
@@ -200,11 +179,11 @@ class Canister:
     def _process(self, message: Message, function: str | Callback, cleanup: Callback | None = None) -> None:
         """Run a message of a call and settle what it means for the call."""
         call = message.call
-        failure: Trapped | None = None
+        failure: CanisterError = Rejected("IC0506", f"Canister {errors.CANISTER_ID} did not reply to the call")
         try:
             self._execute(message, function)
         except Trapped as error:
-            failure = error
+            failure, message.answer = error, None
             if cleanup:
                 with suppress(Trapped):
                     self._execute(Message("cleanup", call, reject_code=message.reject_code), cleanup)
@@ -212,11 +191,8 @@ class Canister:
             call.pending += len(message.calls)
             self._queue.extend(partial(self._deliver, new) for new in message.calls)
         call.instructions += self.instructions
-        if call.answer is None and failure is None and message.answer is not None:
-            self._answer(call, message.answer)
-        elif call.answer is None and call.pending == 0:
-            silence = Rejected("IC0506", f"Canister {errors.CANISTER_ID} did not reply to the call")
-            self._answer(call, failure or silence)
+        if call.answer is None and (message.answer is not None or call.pending == 0):
+            self._answer(call, failure if message.answer is None else message.answer)
 
     def _answer(self, call: Call, answer: bytes | CanisterError) -> None:
         call.answer = answer
@@ -226,22 +202,19 @@ class Canister:
     def _call_back(self, call: Call, parent: Call, answer: bytes | CanisterError) -> None:
         parent.pending -= 1
         if isinstance(answer, bytes):
-            self._process(Message("reply callback", parent, answer), call.callbacks[0], call.on_cleanup)
+            self._process(Message("reply callback", parent, answer), call.on_reply, call.on_cleanup)
         else:
             # The reason comes without a code if there is no such canister, or if the canister itself wrote it.
             text = answer.reason if answer.code in ("IC0301", "IC0406") else str(answer)
             code = int(answer.code.removeprefix("IC")) // 100
-            message = Message("reject callback", parent, rejection=text.encode(), reject_code=code)
-            self._process(message, call.callbacks[1], call.on_cleanup)
+            message = Message("reject callback", parent, text.encode(), code)
+            self._process(message, call.on_reject, call.on_cleanup)
 
     def _drain(self) -> None:
         """Run the messages that wait, and those that follow from them."""
         try:
-            for _ in range(MAX_FOLLOWING_MESSAGES):
-                if not self._queue:
-                    return
+            while self._queue:
                 self._queue.popleft()()
-            raise NotProvided(f"a chain of more than {MAX_FOLLOWING_MESSAGES} messages that follow from one")
         finally:
             self._queue.clear()
 
@@ -250,17 +223,20 @@ class Canister:
             self._process(Message(mode, Call(b"", answer=b"")), function)
 
     def _start(self, module: Module, hook: str, arg: str | bytes) -> None:
-        """Begin with an empty heap and run the start function and the hook, then what follows from them."""
-        self._drop()
-        self._module, self._saved = module, None
-        payload = self._encode(arg)
-        self._state.timer = 0
-        self._state.version += 1
-        self._hook("start", f"{module.prefix}start")
-        self._hook("init", hook, payload)
-        self._check_memory_limit()
+        """Begin with an empty heap and run the hook, then what follows from it."""
+        self._use(module, replace(self._state, timer=0, version=self._state.version + 1))
+        self._instance = Instance(module)
+        self._instance.save(self._state)
+        self._hook("init", hook, self._encode(arg))
+        self._check_memory_limit(self.heap_bytes)
         self._check_low_memory()
         self._drain()
+
+    def _use(self, module: Module, state: State) -> None:
+        self._drop()
+        self._module, self._state = module, state
+        self.did = self._did or module.did or None
+        self.word_bits, self.imports, self.exports = module.word_bits, module.imports, module.exports
 
     def _hook(self, mode: str, function: str, arg: bytes = b"") -> None:
         if function in self._module.functions:
@@ -268,9 +244,9 @@ class Canister:
 
     def _execute(self, message: Message, function: str | Callback) -> None:
         """Run one entry point. What it did stays if it returns, unless it is a query, and goes if it fails."""
-        before, instance, state = self._snapshot(), self._ready(), self._state.fork()
+        instance, state = self._ready(), self._state.fork()
         limit = self._instruction_limits[_LIMITS.get(message.mode, "update")]
-        is_limited = message.mode in ("init", "start", "update")
+        is_limited = message.mode in ("init", "update")
         max_pages = self._limit // PAGE if is_limited and self._limit else 1 << 62
         try:
             try:
@@ -278,13 +254,13 @@ class Canister:
             finally:
                 self.instructions = min(instance.instructions(), limit)
                 if is_limited:
-                    self._check_memory_limit()
+                    self._check_memory_limit(instance.heap_bytes())
             if message.mode not in _QUERIES:
-                after = instance.snapshot(before)
-                self.instructions += CHANGED_PAGE_PRICES[self.word_bits] * after.changed_since(before)
+                instance.save(state)
+                self.instructions += CHANGED_PAGE_PRICES[self.word_bits] * changed_pages(self._state, state)
                 if self.instructions > limit:
                     raise errors.out_of_instructions(limit)
-                self._state, self._saved = state, after
+                self._state = state
         except BaseException as error:
             self._drop()
             if isinstance(error, Trapped):
@@ -296,47 +272,32 @@ class Canister:
             self._state.version += 1
             self._check_low_memory()
 
-    def _check_memory_limit(self) -> None:
+    def _check_memory_limit(self, heap_bytes: int) -> None:
         """Raise the replica's error if the heap is larger than `wasm_memory_limit`."""
-        if 0 < self._limit < self.heap_bytes:
-            raise Trapped(
-                "IC0539",
-                f"Canister exceeded its current Wasm memory limit of {self._limit} bytes. The peak Wasm memory usage "
-                f"was {self.heap_bytes} bytes. If the canister reaches 4GiB, then it may stop functioning and may "
-                "become unrecoverable. Please reach out to the canister owner to investigate the reason for the "
-                "increased memory usage. It might be necessary to move data from the Wasm memory to the stable "
-                "memory. If such high Wasm memory usage is expected and safe, then the developer can increase the "
-                "Wasm memory limit in the canister settings.",
-            ) from None
+        if 0 < self._limit < heap_bytes:
+            reason = f"Canister exceeded its current Wasm memory limit of {self._limit} bytes."
+            raise Trapped("IC0539", f"{reason} The peak Wasm memory usage was {heap_bytes} bytes.") from None
 
     def _check_low_memory(self) -> None:
         """Make `canister_on_low_wasm_memory` the next message if less than the threshold is left of the memory limit.
 
-        It runs once until enough is left again ("Scheduling on low wasm memory hook" in the specification). As in the
-        replica, a limit of 0 is 0 bytes here.
+        It runs once until enough is left again. As in the replica, a limit of 0 is 0 bytes here.
         """
         low = self._limit < self.heap_bytes + self._threshold
         if low and not self._low_memory:
             self._queue.appendleft(partial(self._run_task, "on low Wasm memory", "canister_on_low_wasm_memory"))
         self._low_memory = low
 
-    # The instance or the snapshot holds what the canister is now, or both do.
-
     def _ready(self) -> Instance:
+        """Return an instance with the saved state."""
         if self._instance is None:
             self._instance = Instance(self._module)
-            if self._saved:
-                self._instance.restore(self._saved)
+            self._instance.restore(self._state)
         return self._instance
-
-    def _snapshot(self) -> Snapshot:
-        if self._saved is None:
-            self._saved = self._ready().snapshot()
-        return self._saved
 
     def _drop(self) -> None:
         if self._instance:
-            self._instance.close()
+            self._instance.store.close()
             self._instance = None
 
 
@@ -349,8 +310,7 @@ def parse_size(size: int | str) -> int:
     if not match:
         raise ValueError(f"not a size: {size!r}; write bytes, or for example 6 GiB")
     number, prefix, binary = match.groups()
-    base = 1024 if binary else 1000
-    result = int(number) * base ** (" kmgtpezy".index(prefix.lower()) if prefix else 0)
+    result = int(number) * (1024 if binary else 1000) ** " kmgtpezy".index((prefix or " ").lower())
     if result > 1 << 48:
         raise ValueError(f"{size} is more than 2^48 bytes, the highest wasm_memory_limit")
     return result

@@ -3,8 +3,7 @@
 import base64
 import zlib
 
-CANISTER_ID = "bkyz2-fmaaa-aaaaa-qaaaq-cai"
-"""The principal of the one canister."""
+CANISTER_ID = "bkyz2-fmaaa-aaaaa-qaaaq-cai"  # The one canister.
 
 
 class CanisterError(Exception):

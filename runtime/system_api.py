@@ -7,7 +7,7 @@ those of the replica (system_api_complexity.rs and system_api.rs in rs/embedders
 import ctypes
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
@@ -17,25 +17,15 @@ import wasmtime
 from . import errors
 from .errors import CANISTER_ID, CanisterError, NotProvided, Rejected, Trapped
 
-PAGE = 65536
-"""Bytes in a page of Wasm or stable memory."""
-
+PAGE = 65536  # Bytes in a page of Wasm or stable memory.
 MAX_STABLE_PAGES = (500 << 30) // PAGE
 MAX_STABLE_PAGES_32 = (4 << 30) // PAGE
-MAX_PAYLOAD = 2 << 20
-"""The largest argument of a call, and the largest reply except in a query, in bytes."""
-
-MAX_SYSTEM_CALLS = 10_000_000
-"""Calls of the System API in one message. The replica allows more, which would take this runtime minutes to hours."""
-
-SENT_BYTE_PRICE = 50
-"""Instructions for each byte of a reply, a reject message or a call's argument."""
-
-CYCLES = 3 * 10**12
-"""The balance that the canister always has."""
-
+MAX_QUERY_REPLY = 3 << 20
+MAX_UPDATE_REPLY = 2 << 20
+SENT_BYTE_PRICE = 50  # Instructions for each byte of a reply, a reject message or a call's argument.
+CYCLES = 3 * 10**12  # The balance that the canister always has.
 OWN_ID = errors.principal_bytes(CANISTER_ID)
-_ZERO_PAGE = bytes(PAGE)
+ZERO_PAGE = bytes(PAGE)
 
 
 @dataclass(frozen=True)
@@ -63,7 +53,10 @@ def system_api(word_bits: int) -> dict[str, Signature]:
 
 @dataclass
 class State:
-    """The canister's state outside its Wasm instance. Times are in nanoseconds since 1970; a timer of 0 is not set."""
+    """A canister between two messages. Pages of zeros are missing in the heap and in stable memory.
+
+    Times are in nanoseconds since 1970. A timer of 0 is not set.
+    """
 
     time: int
     controller: bytes
@@ -71,15 +64,16 @@ class State:
     timer: int = 0
     stable_pages: int = 0
     stable: dict[int, bytes] = field(default_factory=dict)
-    """Pages of stable memory by number. A page that is missing is all zeros."""
+    heap_pages: int = 0
+    heap: dict[int, bytes] = field(default_factory=dict)
+    globals: dict[str, object] = field(default_factory=dict)
 
     def fork(self) -> "State":
         """Return a copy whose changes do not show here."""
         return replace(self, stable=dict(self.stable))
 
 
-Callback = tuple[int, int]
-"""An index in the table, and the environment that the function there is given."""
+Callback = tuple[int, int]  # An index in the table, and the environment that the function there is given.
 
 
 @dataclass
@@ -89,32 +83,28 @@ class Call:
     caller: bytes
     method: str = ""
     payload: bytes = b""
-    answer: bytes | CanisterError | None = None
-    pending: int = 0
-    """How many calls that were made for this one have no answer yet."""
-    instructions: int = 0
+    # The next five are for a call that the canister itself makes for another call, its parent.
     parent: "Call | None" = None
-    """The call for which the canister itself makes this one. The rest is for such calls only."""
-    callee: bytes = b""
-    callbacks: tuple[Callback, Callback] = ((0, 0), (0, 0))
-    """For a reply and for a reject."""
+    callee: bytes = OWN_ID
+    on_reply: Callback = (0, 0)
+    on_reject: Callback = (0, 0)
     on_cleanup: Callback | None = None
+    answer: bytes | CanisterError | None = None
+    pending: int = 0  # How many calls that were made for this one have no answer yet.
+    instructions: int = 0
 
 
 @dataclass
 class Message:
     """One execution of one entry point: what it is given, and what it asks for."""
 
-    mode: str
-    """A mode of ic0.tsv, such as "update"."""
+    mode: str  # A mode of ic0.tsv, such as "update".
     call: Call
-    arg: bytes = b""
-    rejection: bytes = b""
+    payload: bytes = b""  # The argument of a method, the reply for a reply callback, or a reject callback's reason.
     reject_code: int = 0
     data: bytearray = field(default_factory=bytearray)
     answer: bytes | CanisterError | None = None
-    new_call: Call | None = None
-    """The call under construction."""
+    new_call: Call | None = None  # The call under construction.
     calls: list[Call] = field(default_factory=list)
 
 
@@ -128,22 +118,26 @@ class SystemApi:
     state: State
     limit: int  # The most instructions that the message can take.
     charged: int  # Instructions for calls of the System API. They are kept here because setting a global is slow.
-    calls: int  # Calls of the System API in the message.
 
     def __init__(self) -> None:
         self._functions: dict[str, Callable[..., int | None]] = {
+            "call_with_best_effort_response": lambda _timeout_seconds: None,
             "canister_cycle_balance128": lambda dst: self._put("canister_cycle_balance128", dst, CYCLES),
             "canister_liquid_cycle_balance128": lambda dst: self._put("canister_liquid_cycle_balance128", dst, CYCLES),
             "canister_version": lambda: self.state.version,
             "cost_call": lambda _name_size, _size, dst: self._put("cost_call", dst, 0),
             "in_replicated_execution": lambda: int(self.message.mode != "non replicated query"),
             "msg_reject_code": lambda: self.message.reject_code,
+            "stable_grow": lambda pages: self.stable64_grow(pages, MAX_STABLE_PAGES_32),
+            "stable_read": self.stable64_read,
+            "stable_size": lambda: self.state.stable_pages,
+            "stable_write": self.stable64_write,
             "stable64_size": lambda: self.state.stable_pages,
             "time": lambda: self.state.time,
         }
-        self._add_bytes("msg_arg_data", "payload", lambda: self.message.arg)
+        self._add_bytes("msg_arg_data", "payload", lambda: self.message.payload)
         self._add_bytes("msg_caller", "id", lambda: self.message.call.caller)
-        self._add_bytes("msg_reject_msg", "msg", lambda: self.message.rejection)
+        self._add_bytes("msg_reject_msg", "msg", lambda: self.message.payload)
         self._add_bytes("canister_self", "id", lambda: OWN_ID)
 
     def _add_bytes(self, name: str, what: str, source: Callable[[], bytes]) -> None:
@@ -153,11 +147,7 @@ class SystemApi:
 
     def host_function(self, name: str, signature: Signature) -> Callable[..., int | None]:
         """Return the Python function to link as `ic0.name`. It takes numbers as unsigned and checks the mode."""
-        stable_32 = name.startswith("stable_")
-        target = name.replace("stable_", "stable64_")
-        function = self._functions.get(target) or getattr(self, target, None)
-        if name == "stable_grow":
-            function = partial(self.stable64_grow, limit=MAX_STABLE_PAGES_32)
+        function = self._functions.get(name) or getattr(self, name, None)
         masks = [(1 << int(ty[1:])) - 1 for ty in signature.params]
 
         def call(*arguments: int) -> int | None:
@@ -165,12 +155,7 @@ class SystemApi:
                 raise NotProvided(f"ic0.{name}")
             if self.message.mode not in signature.modes:
                 raise errors.violation(f'"ic0_{name}" cannot be executed in {self.message.mode} mode')
-            self.calls += 1
-            if self.calls > MAX_SYSTEM_CALLS:
-                raise NotProvided(f"a message that calls the System API more than {MAX_SYSTEM_CALLS} times")
             self._charge(signature.price)
-            if stable_32 and self.state.stable_pages > MAX_STABLE_PAGES_32:
-                raise errors.trapped("32 bit stable memory api used on a memory larger than 4GB")
             return function(*(value & mask for value, mask in zip(arguments, masks, strict=True)))
 
         return call
@@ -216,48 +201,33 @@ class SystemApi:
     # The ic0 functions
 
     def is_controller(self, src: int, size: int) -> int:
-        principal = self._read("ic0.is_controller", src, size)
-        if size > 29:
-            raise Trapped("IC0504", "Canister provided invalid principal id")
-        return int(principal == self.state.controller)
+        return int(self._read("ic0.is_controller", src, size) == self.state.controller)
 
     def msg_reply_data_append(self, src: int, size: int) -> None:
-        self._charge(SENT_BYTE_PRICE, size)
-        self._check_answer("msg_reply_data_append", len(self.message.data) + size, ".")
-        self.message.data += self._read("msg.reply", src, size, 0)
+        self._check_answer("msg_reply_data_append", len(self.message.data) + size)
+        self.message.data += self._read("msg.reply", src, size, SENT_BYTE_PRICE)
 
     def msg_reply(self) -> None:
         self._check_answer("msg_reply")
         self.message.answer = bytes(self.message.data)
 
     def msg_reject(self, src: int, size: int) -> None:
-        self._charge(SENT_BYTE_PRICE, size)
         self._check_answer("msg_reject", size)
-        reason = self._text("ic0.msg_reject", src, size, 0, "invalid UTF-8 string provided")
-        self.message.answer = Rejected("IC0406", reason)
+        reason = self._read("ic0.msg_reject", src, size, SENT_BYTE_PRICE)
+        self.message.answer = Rejected("IC0406", reason.decode(errors="replace"))
 
-    def _check_answer(self, name: str, size: int = 0, end: str = "") -> None:
+    def _check_answer(self, name: str, size: int = 0) -> None:
         if self.message.answer is not None or self.message.call.answer is not None:
-            raise errors.violation(f"ic0.{name}: the call is already replied{end}")
-        limit = 3 << 20 if self.message.mode == "non replicated query" else MAX_PAYLOAD
+            raise errors.violation(f"ic0.{name}: the call is already replied")
+        limit = MAX_QUERY_REPLY if self.message.mode == "non replicated query" else MAX_UPDATE_REPLY
         if size > limit:
             raise errors.violation(f"ic0.{name}: application payload size ({size}) cannot be larger than {limit}.")
 
-    def _text(self, what: str, src: int, size: int, price: int, problem: str) -> str:
-        try:
-            return self._read(what, src, size, price).decode()
-        except UnicodeDecodeError:
-            raise errors.violation(f"{what}: {problem}") from None
-
     def call_new(self, callee: int, callee_size: int, name: int, name_size: int, *callbacks: int) -> None:
         principal = self._read("ic0.call_new callee_src", callee, callee_size)
-        if callee_size > 29:
-            raise Trapped("IC0504", "Canister provided invalid principal id")
-        method = self._text("ic0.call_new method_name", name, name_size, 1, "invalid UTF-8 string provided")
+        method = self._read("ic0.call_new method_name", name, name_size).decode(errors="replace")
         on_reply, on_reject = (callbacks[0], callbacks[1]), (callbacks[2], callbacks[3])
-        self.message.new_call = Call(
-            OWN_ID, method, parent=self.message.call, callee=principal, callbacks=(on_reply, on_reject)
-        )
+        self.message.new_call = Call(OWN_ID, method, b"", self.message.call, principal, on_reply, on_reject)
 
     def _call(self, name: str) -> Call:
         if self.message.new_call is None:
@@ -265,22 +235,10 @@ class SystemApi:
         return self.message.new_call
 
     def call_on_cleanup(self, fun: int, env: int) -> None:
-        call = self._call("ic0.call_on_cleanup")
-        if call.on_cleanup:
-            once = "can be called at most once between `ic0.call_new` and `ic0.call_perform`"
-            raise errors.violation(f"ic0.call_on_cleanup {once}")
-        call.on_cleanup = (fun, env)
+        self._call("ic0.call_on_cleanup").on_cleanup = (fun, env)
 
     def call_data_append(self, src: int, size: int) -> None:
-        self._charge(SENT_BYTE_PRICE, size)
-        call = self._call("ic0.call_data_append")
-        total = len(call.payload) + size
-        if total > MAX_PAYLOAD:
-            raise errors.violation(f"ic0.call_data_append: payload size ({total}) cannot be larger than {MAX_PAYLOAD}")
-        call.payload += self._read("ic0.call_data_append", src, size, 0)
-
-    def call_with_best_effort_response(self, _timeout_seconds: int) -> None:
-        self._call("ic0.call_with_best_effort_response")
+        self._call("ic0.call_data_append").payload += self._read("ic0.call_data_append", src, size, SENT_BYTE_PRICE)
 
     def call_perform(self) -> int:
         self.message.calls.append(self._call("ic0.call_perform"))
@@ -296,51 +254,37 @@ class SystemApi:
 
     def stable64_write(self, offset: int, src: int, size: int) -> None:
         data = self._read("ic0.stable64_write", src, size)
-        for page, start, end, done in self._stable_pieces(offset, size):
-            old = self.state.stable.get(page, _ZERO_PAGE)
-            self.state.stable[page] = old[:start] + data[done : done + end - start] + old[end:]
+        pages, start, old = self._stable(offset, size)
+        new = old[:start] + data + old[start + size :]
+        self.state.stable |= {page: new[i * PAGE : (i + 1) * PAGE] for i, page in enumerate(pages)}
 
     def stable64_read(self, dst: int, offset: int, size: int) -> None:
         self._charge(1, size)
         address = self._address("ic0.stable64_read", dst, size)
-        for page, start, end, done in self._stable_pieces(offset, size):
-            ctypes.memmove(address + done, self.state.stable.get(page, _ZERO_PAGE)[start:end], end - start)
+        _, start, data = self._stable(offset, size)
+        ctypes.memmove(address, data[start : start + size], size)
 
-    def _stable_pieces(self, offset: int, size: int) -> Iterator[tuple[int, int, int, int]]:
-        """Cut stable memory at page borders: (page, start and end in the page, bytes before this piece)."""
+    def _stable(self, offset: int, size: int) -> tuple[range, int, bytes]:
+        """Return the pages of stable memory that hold a range, where it starts in the first, and their content."""
         if offset + size > self.state.stable_pages * PAGE:
             raise errors.trapped("stable memory out of bounds")
-        done = 0
-        while done < size:
-            page, start = divmod(offset + done, PAGE)
-            end = min(PAGE, start + size - done)
-            yield page, start, end, done
-            done += end - start
+        pages = range(offset // PAGE, -(-(offset + size) // PAGE))
+        return pages, offset % PAGE, b"".join(self.state.stable.get(page, ZERO_PAGE) for page in pages)
 
     def global_timer_set(self, timestamp: int) -> int:
         previous, self.state.timer = self.state.timer, timestamp
         return previous
 
     def performance_counter(self, counter: int) -> int:
-        if counter > 1:
-            raise errors.violation(f"Error getting performance counter type {counter}")
         before = self.message.call.instructions if counter == 1 else 0
         return before + self.instructions()
 
     def debug_print(self, src: int, size: int) -> None:
-        log(self._printed("debug", src, size))
+        log(self._read("ic0.debug_print", src, size).decode(errors="replace"))
 
     def trap(self, src: int, size: int) -> None:
-        text = self._printed("trap", src, size)
-        reason = f"Canister called `ic0.trap` with message: '{text}'"
-        raise Trapped("IC0503", reason, text or "(no message)")
-
-    def _printed(self, kind: str, src: int, size: int) -> str:
-        self._charge(1, size)
-        try:
-            return self._read("", src, min(size, 32 << 10), 0).decode(errors="replace")
-        except Trapped:
-            return f"({kind} message out of memory bounds)"
+        text = self._read("ic0.trap", src, size).decode(errors="replace")
+        raise Trapped("IC0503", f"Canister called `ic0.trap` with message: '{text}'", text)
 
 
 def _check_range(what: str, start: int, size: int, limit: int) -> None:

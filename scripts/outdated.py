@@ -3,11 +3,11 @@
 A pin is a version that a file of this repository fixes. The report ends with exit code 3 if a version could not be looked up.
 """
 
+import os
 import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import NamedTuple
@@ -22,53 +22,39 @@ class Kind(NamedTuple):
     """Patterns of paths in this repository."""
     pin: str
     """A regular expression with two groups: the name and the pinned version."""
-    lookup: Callable[[str], tuple[str, ...]]
-    """A function of the name that returns a command that prints released versions."""
+    lookup: str
+    """A command that prints released versions, with NAME for the name and NIGHTLY for the pinned toolchain."""
     released: str
     """A regular expression whose only group is a released version in what the command prints."""
 
 
-def on_pypi(name: str) -> tuple[str, ...]:
-    return sys.executable, "-m", "pip", "index", "versions", name
-
-
-def on_npm(name: str) -> tuple[str, ...]:
-    return "npm", "view", name, "version"
-
-
-def on_crates_io(name: str) -> tuple[str, ...]:
-    return "rustup", "run", nightly(), "cargo", "info", "--color=never", name
-
-
-def on_github(action: str) -> tuple[str, ...]:
-    repository = "/".join(action.split("/")[:2])
-    return "git", "ls-remote", "--tags", "--refs", f"https://github.com/{repository}"
-
-
-def on_rust_lang(channel: str) -> tuple[str, ...]:
-    return "curl", "-fsSL", f"https://static.rust-lang.org/dist/channel-rust-{channel}.toml"
-
-
+PYPI = ".venv/bin/python -m pip index versions NAME"
+NPM = "npm view NAME version"
+CRATES_IO = "rustup run NIGHTLY cargo info --color=never NAME"
+GITHUB = "git ls-remote --tags --refs https://github.com/NAME"
+RUST_LANG = (
+    f"curl -fsSL {os.environ.get('RUSTUP_DIST_SERVER', 'https://static.rust-lang.org')}/dist/channel-rust-NAME.toml"
+)
 WORKFLOWS = (".github/workflows/*", "template/*/workflows/*")
 CRATES = ("template/Cargo.toml.jinja", "template/src/*/Cargo.toml.jinja", "runtime/helper/Cargo.toml")
 A_CRATE = r'^(?!version|edition|resolver)(?:\[.*\.)?([\w-]+)(?:\]\nversion)? = (?:{ version = )?"=?(\d[\d.]*)"'
 PACKAGES = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
 NAMES = "|".join(re.findall(r"^[\w-]+", "\n".join(PACKAGES), re.MULTILINE))
 KINDS = (
-    Kind(("requirements.txt",), rf"^({NAMES})==([\d.]+)", on_pypi, r"\(([\d.]+)\)"),
-    Kind(WORKFLOWS, r"\b([\w-]+)==([\d.]+)", on_pypi, r"\(([\d.]+)\)"),
-    Kind(WORKFLOWS, r"uses: ([\w./-]+)@\w{40} # v([\d.]+)$", on_github, r"refs/tags/v(\d+\.\d+\.\d+)$"),
-    Kind(WORKFLOWS, r"(@[\w/-]+)@(\d[\d.]+)", on_npm, r"^([\d.]+)$"),
-    Kind(("scripts/npm/package.json",), r'"(@.+)": "([\d.]+)"', on_npm, r"^([\d.]+)$"),
-    Kind(("template/rust-toolchain.toml",), r'"(nightly)-([\d-]+)"', on_rust_lang, r'^date = "([\d-]+)"'),
-    Kind(CRATES, A_CRATE, on_crates_io, r"^version: (\d+\.\d+\.\d+)\b(?!-)"),
+    Kind(("requirements.txt",), rf"^({NAMES})==([\d.]+)", PYPI, r"\(([\d.]+)\)"),
+    Kind(WORKFLOWS, r"\b([\w-]+)==([\d.]+)", PYPI, r"\(([\d.]+)\)"),
+    Kind(WORKFLOWS, r"uses: ([\w.-]+/[\w.-]+)\S*@\w{40} # v([\d.]+)$", GITHUB, r"refs/tags/v(\d+\.\d+\.\d+)$"),
+    Kind(WORKFLOWS, r"(@[\w/-]+)@(\d[\d.]+)", NPM, r"^([\d.]+)$"),
+    Kind(("scripts/npm/package.json",), r'"(@.+)": "([\d.]+)"', NPM, r"^([\d.]+)$"),
+    Kind(("template/rust-toolchain.toml",), r'"(nightly)-([\d-]+)"', RUST_LANG, r'^date = "([\d-]+)"'),
+    Kind(CRATES, A_CRATE, CRATES_IO, r"^version: (\d+\.\d+\.\d+)\b(?!-)"),
 )
 
 
 @cache
-def output(*command: str) -> str:
+def output(command: str) -> str:
     return subprocess.run(
-        command, cwd=ROOT, check=True, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120
+        command.split(), cwd=ROOT, check=True, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120
     ).stdout
 
 
@@ -80,7 +66,8 @@ def numbers(version: str) -> list[int]:
 def look_up(kind: Kind, name: str, now: str) -> tuple[str, str]:
     """Return a pin's state, which is "current", "behind" or "unknown", and its newest version or why there is none."""
     try:
-        released = re.findall(kind.released, output(*kind.lookup(name)), re.MULTILINE)
+        printed = output(kind.lookup.replace("NAME", name).replace("NIGHTLY", nightly()))
+        released = re.findall(kind.released, printed, re.MULTILINE)
     except subprocess.CalledProcessError as error:
         return "unknown", error.stderr.strip().partition("\n")[0]
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:

@@ -9,7 +9,6 @@ import wasmtime
 from runtime import Canister, CanisterError
 
 PAGE = 1 << 16
-MINUTE = 60 * 10**9
 both_word_sizes = pytest.mark.parametrize("bits", [64, 32])
 
 PRELUDE = Path(__file__).with_name("prelude.wat").read_text()
@@ -32,15 +31,19 @@ def method(body: str, kind: str = "update") -> str:
     return f'(func (export "canister_{kind} go") {body})'
 
 
-def grow(pages: int, kind: str = "update") -> str:
-    """Return a method named `go` that grows the heap and answers with its old size in pages."""
-    return method(f"(I.store (I.const 0) (memory.grow (I.const {pages}))) (call $answer (i64.load (I.const 0)))", kind)
-
-
-def timer(body: str, nanoseconds: int = MINUTE) -> str:
-    """Return code that sets the timer in init and again after `body` in each of its runs."""
-    arm = f"(drop (call $timer_set (i64.add (call $time) (i64.const {nanoseconds}))))"
-    return f'(func (export "canister_init") {arm}) (func (export "canister_global_timer") {body} {arm})'
+def calls(on_reply: str, on_reject: str = "unreachable", end: str = "") -> str:
+    """Return an update method `go` that calls the method `get` of the canister."""
+    return f"""
+    (elem (i32.const 3) $on_reply $on_reject $cleanup)
+    (func $on_reply (param I) {on_reply}) (func $on_reject (param I) {on_reject})
+    (func $cleanup (param I) (global.set $global (i64.const 5)))
+    (func (export "canister_update go")
+      (call $self_copy (I.const 64) (I.const 0) (call $self_size))
+      (call $set (i64.const 42))
+      (call $call_new (I.const 64) (call $self_size) (I.const 1024) (I.const 3)
+        (I.const 3) (I.const 0) (I.const 4) (I.const 0))
+      (call $on_cleanup (I.const 5) (I.const 0))
+      (drop (call $call_perform)) {end})"""
 
 
 def number(canister: Canister, name: str) -> int:

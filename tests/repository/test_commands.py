@@ -65,7 +65,7 @@ PINNED = {
 
 @pytest.mark.parametrize(("newest", "state"), [("0.0.0", "current"), ("9999.0.0", "behind"), (None, "unknown")])
 def test_outdated_reports_the_state_of_each_pin(monkeypatch, capsys, newest: str | None, state: str) -> None:
-    def answer(*command: str) -> str:
+    def answer(command: str) -> str:
         if newest is None:
             raise subprocess.CalledProcessError(1, command, stderr="could not connect")
         return f'({newest})\n{newest}\nrefs/tags/v{newest}\nversion: {newest}\ndate = "{newest.replace(".", "-")}"\n'

@@ -6,7 +6,7 @@
 //! |-------------------|----------------------|---------------------------------------------------------------|
 //! | `encode [METHOD]` | .did, NUL, arguments | Candid, with the types of METHOD or init if the .did has them |
 //! | `decode METHOD`   | .did, NUL, Candid    | text, with the types of METHOD if the .did has them           |
-//! | `prepare PAGES`   | module               | see `module::prepare`                                         |
+//! | `prepare`         | module               | see `module::prepare`                                         |
 
 /// Return an error with the formatted reason unless the condition holds.
 macro_rules! ensure {
@@ -29,8 +29,8 @@ fn run() -> Result<()> {
     let output = match *arguments.iter().map(String::as_str).collect::<Vec<_>>() {
         ["encode", ref method @ ..] => candid::encode(&input, method.first()),
         ["decode", method] => candid::decode(&input, method),
-        ["prepare", pages] => module::prepare(&input, pages.parse()?),
-        _ => Err("usage: encode [METHOD] | decode METHOD | prepare PAGES".into()),
+        ["prepare"] => module::prepare(&input),
+        _ => Err("usage: encode [METHOD] | decode METHOD | prepare".into()),
     }?;
     Ok(stdout().write_all(&output)?)
 }

@@ -10,15 +10,6 @@ use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
 use wasm_encoder::{BlockType, CodeSection, Function};
 use wasmparser::{FunctionBody, Operator};
 
-/// More than any limit of instructions.
-const MOST: i64 = 1 << 62;
-
-/// The most instructions in a function.
-const MAX_SIZE: u32 = 1_000_000;
-
-/// Instructions that the replica refuses.
-const REFUSED: [&str; 5] = ["TableGrow", "TableSet", "TableFill", "TableCopy", "TableInit"];
-
 /// Meters the code of one module.
 pub struct Meter {
     /// The index of the first added global: the instructions that are left. It is negative after code that wanted more.
@@ -33,42 +24,29 @@ impl Meter {
     pub fn add_to(&self, body: &FunctionBody, code: &mut CodeSection) -> Result<()> {
         let mut function = RoundtripReencoder.new_function_with_parsed_locals(body)?;
         let mut operators = Vec::new();
-        let (mut sum, mut repeats) = (1, true); // Each call takes one more.
-        let (index, mut size) = (code.len(), 0);
+        let mut sum = 1; // Each call takes one more.
         for operator in body.get_operators_reader()? {
             let operator = operator?;
             let name = name(&operator);
-            ensure!(
-                !REFUSED.contains(&name),
-                "Wasm module contains a function at index {index} with unsupported instruction {}.",
-                name.replace("Table", "table.").to_lowercase()
-            );
-            size += 1;
-            sum += PRICES.get(name).map_or(1, |prices| prices[usize::from(self.wide)]);
-            let next = ends_block(&operator);
+            let refusal = || format!("Wasm module contains a function with unsupported instruction {name}.");
+            sum += PRICES.get(name).ok_or_else(refusal)?[usize::from(self.wide)];
+            let is_last = ends_block(&operator);
             operators.push(operator);
-            if let Some(next) = next {
-                self.write_block(&mut function, &operators, sum, repeats)?;
+            if is_last {
+                self.write_block(&mut function, &operators, sum)?;
                 operators.clear();
-                (sum, repeats) = (0, next);
+                sum = 0;
             }
         }
-        ensure!(
-            size <= MAX_SIZE,
-            "Wasm module contains a function at index {index} of size {size} that exceeds the maximum allowed size of \
-             {MAX_SIZE}."
-        );
         code.function(&function);
         Ok(())
     }
 
-    /// Write a basic block after code that charges for the whole block. With `repeats`, trap if nothing is left.
-    fn write_block(&self, function: &mut Function, operators: &[Operator], sum: i64, repeats: bool) -> Result<()> {
+    /// Write a basic block after code that charges for the whole block and traps if nothing is left.
+    fn write_block(&self, function: &mut Function, operators: &[Operator], sum: i64) -> Result<()> {
         if sum > 0 {
             let mut code = function.instructions();
             code.global_get(self.counter).i64_const(sum).i64_sub().global_set(self.counter);
-        }
-        if repeats {
             self.check_counter(function);
         }
         for operator in operators {
@@ -97,10 +75,7 @@ impl Meter {
         if !wide {
             code.i64_extend_i32_u();
         }
-        code.global_set(size).global_get(counter);
-        // Charge at most MOST, so that the difference does not wrap around.
-        code.global_get(size).i64_const(MOST).global_get(size).i64_const(MOST).i64_lt_u().select();
-        code.i64_sub().global_set(counter);
+        code.global_set(size).global_get(counter).global_get(size).i64_sub().global_set(counter);
         self.check_counter(function);
         let mut code = function.instructions();
         code.global_get(size);
@@ -116,15 +91,11 @@ impl Meter {
     }
 }
 
-/// Whether a block begins after this instruction, and if so, whether that block can be entered again.
-fn ends_block(operator: &Operator) -> Option<bool> {
+/// Whether a block begins after this instruction.
+fn ends_block(operator: &Operator) -> bool {
     use Operator::*;
-    match operator {
-        Loop { .. } => Some(true),
-        If { .. } | Else | End | Br { .. } | BrIf { .. } | BrTable { .. } => Some(false),
-        Return | Unreachable | ReturnCall { .. } | ReturnCallIndirect { .. } => Some(false),
-        _ => None,
-    }
+    matches!(operator, Loop { .. } | If { .. } | Else | End | Br { .. } | BrIf { .. } | BrTable { .. } | Return)
+        || matches!(operator, Unreachable | ReturnCall { .. } | ReturnCallIndirect { .. })
 }
 
 /// The replica's prices on wasm32 and wasm64, without the bytes of a bulk operation, by the names of wasmparser.
