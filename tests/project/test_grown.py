@@ -8,6 +8,7 @@ from scripts.workspace import cargo
 from tests.conftest import Project
 from tests.support import builds
 from tests.support.git import commit
+from tests.support.owner import ADDITIONS, ENDPOINT, SETTINGS, Edit, make
 from tests.support.packages import manifest
 from tests.support.projects import (
     BY_PROGRAMS,
@@ -53,13 +54,6 @@ fn get(id: u64) -> Option<crate::records::Record> {
     RECORDS.with_borrow(|records| records.get(&id).cloned())
 }
 """
-ENDPOINT = """\
-#[ic_cdk::query]
-fn {name}() -> String {{
-    "{name}".into()
-}}
-
-"""
 TEST = """\
     #[test]
     fn is_below() {
@@ -85,64 +79,38 @@ fn minutes() -> u64 {
     MINUTES.get()
 }
 """
-CLOCK_IN_DFX = """
-    },
-    "clock_backend": {
-      "candid": "src/clock_backend/clock_backend.did",
-      "build": "bash build.sh clock_backend",
-      "dependencies": ["hello_backend"],
-      "type": "custom",
-      "wasm": "target/wasm64-unknown-unknown/release/clock_backend.wasm"
-    }
-  }
-"""
-CLOCK_IN_ICP = """\
-  - name: clock_backend
-    settings: { wasm_memory_limit: 4 GiB }
-    recipe: { type: file://wasm64.hbs, configuration: { package: clock_backend } }
-"""
-NETWORKS = '"version": 1,\n  "networks": { "staging": { "providers": ["https://icp-api.io"], "type": "persistent" } },'
+GREETING: list[Edit] = [
+    (LIB, "Hello, {name}! Powered", "Welcome, {name}! Powered"),
+    (LIB, '"Hello, ICP! Powered by "', '"Welcome, ICP! Powered by "'),
+]
 
 
 def add_canister(project: Path) -> None:
-    """Add a canister, another greeting, settings of dfx, and lines of .gitignore."""
-    clock = project / "src/clock_backend"
-    (clock / "src").mkdir(parents=True)
-    (clock / "Cargo.toml").write_text(manifest("clock_backend", "candid.workspace = true", "ic-cdk.workspace = true"))
-    (clock / "src/lib.rs").write_text(CLOCK)
-    (clock / "clock_backend.did").write_text("service : { minutes : () -> (nat64) query }\n")
-    for file, old, new in (
-        ("Cargo.toml", '"src/hello_backend"', '"src/hello_backend", "src/clock_backend"'),
-        ("dfx.json", "\n    }\n  }\n", CLOCK_IN_DFX),
-        ("dfx.json", '"version": 1,', NETWORKS),
-        (".gitignore", "", "/.env\n/node_modules\n"),
-        (LIB, "Hello, {name}! Powered", "Welcome, {name}! Powered"),
-        (LIB, '"Hello, ICP! Powered by "', '"Welcome, ICP! Powered by "'),
-    ):
-        replace(project / file, old, new)
-    builds.optimize_less(project, "hello_backend", "clock_backend")
+    """Write the second canister, and let the project build in the shared target folder."""
+    second = project / "src/second_backend"
+    (second / "src").mkdir(parents=True)
+    (second / "Cargo.toml").write_text(manifest("second_backend", "candid.workspace = true", "ic-cdk.workspace = true"))
+    (second / "src/lib.rs").write_text(CLOCK)
+    (second / "second_backend.did").write_text("service : { minutes : () -> (nat64) query }\n")
+    builds.optimize_less(project, "hello_backend", "second_backend")
+    builds.share_target(project)
 
 
 def grow(project: Path) -> None:
     """Change what owners change, in the places where they do, and commit."""
-    builds.share_target(project)
     add_canister(project)
     (project / LIB).with_name("records.rs").write_text(RECORDS)
     (own_versions,) = re.findall("# Add your own versions .*\n", (project / "Cargo.toml").read_text())
-    for file, old, new in (
-        ("icp.yaml", "", CLOCK_IN_ICP),
+    own: list[Edit] = [
         ("Cargo.toml", own_versions, own_versions + 'serde = { version = "1", features = ["derive"] }\n'),
         ("README.md", "A Rust canister for the", "The ledger of our club, a Rust canister for the"),
         ("README.md", "## Update\n", "## Our club\n\nMeets on Mondays.\n\n## Update\n"),
-        (".github/workflows/ci.yml", "", "      - run: bash deploy.sh\n"),
         (LIB, "what it was compiled for.\n", "what it was compiled for.\n\nmod records;\n"),
-        (LIB, "#[ic_cdk::query]\nfn greet", ENDPOINT.format(name="above") + "#[ic_cdk::query]\nfn greet"),
-        (LIB, "\n#[cfg(test)]\nmod tests", "\n" + ENDPOINT.format(name="below") + "#[cfg(test)]\nmod tests"),
         (LIB, "    /// `UPDATE_EXPECT", f"{TEST}    /// `UPDATE_EXPECT"),
-    ):
-        replace(project / file, old, new)
+    ]
+    make(project, [*ADDITIONS, *GREETING, *own])
     cargo("add", "--quiet", "--package=hello_backend", "serde", cwd=project)
-    cargo("add", "--quiet", "--package=clock_backend", "ic-cdk-timers", cwd=project)
+    cargo("add", "--quiet", "--package=second_backend", "ic-cdk-timers", cwd=project)
     commit(project)
 
 
@@ -205,7 +173,7 @@ def test_a_grown_project_never_meets_a_conflict(project: Project, committed: Pro
     assert "get : (nat64) -> (opt Record) query" in did
     done = build(folder)
     assert done.returncode == 0, done.stderr
-    hello, clock = installed(folder, "hello_backend"), installed(folder, "clock_backend")
+    hello, clock = installed(folder, "hello_backend"), installed(folder, "second_backend")
     hello.call("put", '(1 : nat64, record { name = "Ada" })')
     assert hello.call("get", "(1 : nat64)") == '(opt record { name = "Ada" })'
     assert hello.call("greet", '("ICP")') == '("Welcome, ICP! Powered by wasm64")'
@@ -225,10 +193,10 @@ def test_a_grown_project_never_meets_a_conflict(project: Project, committed: Pro
 
 def test_a_grown_1_0_0_project_never_meets_a_conflict(project: Project, committed: Project, build) -> None:
     folder = project("v1.0.0")
-    builds.share_target(folder)
     add_canister(folder)
+    make(folder, [*SETTINGS, *GREETING])
     for crate in (["ic-cdk-timers@1"], ["serde@1", "--features=derive"]):
-        cargo("add", "--quiet", "--package=clock_backend", *crate, cwd=folder)
+        cargo("add", "--quiet", "--package=second_backend", *crate, cwd=folder)
     cargo("add", "--quiet", "--package=hello_backend", "serde", cwd=folder)
     commit(folder)
     update(folder, NEWEST)
@@ -244,7 +212,7 @@ def test_code_beside_the_sample_of_1_0_0_conflicts_in_lib_rs(project: Project) -
     folder = project("v1.0.0")
     replace(folder / LIB, "use std::cell::Cell;\n", "use candid::Principal;\nuse std::cell::Cell;\n")
     end = "\nic_cdk::export_candid!();"
-    replace(folder / LIB, end, "\n" + ENDPOINT.format(name="below") + end)
+    replace(folder / LIB, end, "\n" + ENDPOINT.format("below") + end)
     commit(folder)
     update(folder, NEWEST)
     assert conflicts(folder) == {LIB}

@@ -12,6 +12,7 @@ import yaml
 from tests.cases import CASES
 from tests.conftest import RELEASES, Project
 from tests.support.git import commit
+from tests.support.owner import ADDITIONS, Edit, make
 from tests.support.projects import (
     BY_PROGRAMS,
     LIB,
@@ -29,52 +30,20 @@ from tests.support.projects import (
 
 OTHER = {question: case.other for question, case in CASES.items() if question not in {*OPTIONAL, "canister_name"}}
 """Answers that are not the defaults, to each question that adds no file and that an update may change."""
-ENDPOINT = """\
-#[ic_cdk::update]
-fn {}() -> String {{
-    String::new()
-}}
-
-"""
-SECOND_IN_DFX = """
-    },
-    "second_backend": {
-      "type": "custom",
-      "build": "bash build.sh second_backend"
-    }
-  }
-"""
-SECOND_IN_ICP = """\
-  - name: second_backend
-    recipe: { type: file://wasm64.hbs, configuration: { package: second_backend } }
-"""
-ADDITIONS = [
-    (LIB, "#[ic_cdk::query]\nfn greet", ENDPOINT.format("above") + "#[ic_cdk::query]\nfn greet"),
-    (LIB, "\n#[cfg(test)]\nmod tests", "\n" + ENDPOINT.format("below") + "#[cfg(test)]\nmod tests"),
+OWN_ADDITIONS: list[Edit] = [
+    *ADDITIONS,
     ("src/hello_backend/hello_backend.did", "greet : (text)", "above : () -> (text);\n  greet : (text)"),
     ("src/hello_backend/Cargo.toml", "\n\n[dev-dep", '\nserde = "1.0.229"\n\n[dev-dep'),
-    (
-        "Cargo.lock",
-        '\n[[package]]\nname = "serde"\n',
-        '\n[[package]]\nname = "second_backend"\n\n[[package]]\nname = "serde"\n',
-    ),
-    ("Cargo.toml", '"src/hello_backend"', '"src/hello_backend", "src/second_backend"'),
-    ("dfx.json", "\n    }\n  }\n", SECOND_IN_DFX),
-    ("dfx.json", '"version": 1,', '"version": 1,\n  "networks": { "local": { "bind": "127.0.0.1:8000" } },'),
+    ("Cargo.lock", '\n[[package]]\nname = "serde"\n', '\n[[package]]\nname = "mine"\n\n[[package]]\nname = "serde"\n'),
     ("dfx.json", '"candid:service" }]', '"candid:service" }],\n      "init_arg": "()"'),
-    ("icp.yaml", "", SECOND_IN_ICP),
-    (".gitignore", "", "/.env\n"),
     ("build.sh", "", 'ic-wasm "$wasm" info\n'),
-    (".github/workflows/ci.yml", "", "      - run: bash deploy.sh\n"),
 ]
-"""What owners add: the file, a text of the template's, and what it becomes. An empty text is the file's end."""
 OWN_TEST = "src/hello_backend/tests/pocket_ic.rs"
 
 
 def add(project: Path) -> None:
     """Add endpoints, crates, a second canister and settings, raise a pin, write a test, and commit."""
-    for name, old, new in ADDITIONS:
-        replace(project / name, old, new)
+    make(project, OWN_ADDITIONS)
     manifest = project / "Cargo.toml"
     manifest.write_text(re.sub(r'^candid = ".*"$', 'candid = "=0.10.99"', manifest.read_text(), flags=re.MULTILINE))
     (project / OWN_TEST).parent.mkdir()
@@ -84,7 +53,7 @@ def add(project: Path) -> None:
 
 def check_additions(project: Path) -> None:
     """Fail unless each line that `add` wrote is there."""
-    for name, old, new in ADDITIONS:
+    for name, old, new in OWN_ADDITIONS:
         text = (project / name).read_text()
         assert not [line for line in new.splitlines() if line not in old.splitlines() and line not in text], name
     assert 'candid = "=0.10.99"\n' in (project / "Cargo.toml").read_text()
