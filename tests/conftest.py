@@ -15,7 +15,8 @@ from scripts.workspace import ROOT, copy_template, search_path
 from tests.support import builds
 from tests.support.git import commit, git
 from tests.support.next_version import write_news
-from tests.support.projects import NEWEST, NEXT, QUESTIONS, check_answers
+from tests.support.projects import QUESTIONS, check_answers
+from tests.support.updates import NEWEST, NEXT
 
 RELEASES = sorted(path.name.removesuffix(".tar.gz") for path in (ROOT / "tests/releases").glob("*.tar.gz"))
 """The released versions of the template, whose files are archives in tests/releases."""

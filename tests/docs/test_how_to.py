@@ -14,7 +14,8 @@ from tests.conftest import Project
 from tests.support.builds import optimize_less, share_target
 from tests.support.git import commit, git
 from tests.support.pages import HOW_TO, blocks, commands, edit, fenced, script
-from tests.support.projects import NEXT, OPTIONAL, WASM, conflicts, files, replace, run, update
+from tests.support.projects import OPTIONAL, WASM, replace, run
+from tests.support.updates import NEXT, conflicts, files, update
 
 ADD, LARGE, WASM32 = HOW_TO / "add-a-canister.md", HOW_TO / "more-than-4-gib.md", HOW_TO / "wasm32.md"
 HELLO, COUNTER = "hello_backend", "counter_backend"

@@ -8,7 +8,8 @@ from tests.conftest import Project
 from tests.support.builds import optimize_less, share_target
 from tests.support.git import git
 from tests.support.pages import DOCS, Block, blocks, edit
-from tests.support.projects import DID, LIB, NEWEST, files, run
+from tests.support.projects import DID, LIB, run
+from tests.support.updates import NEWEST, files
 
 TUTORIAL = DOCS / "tutorial.md"
 MODULE = ".icp/cache/artifacts/hello_backend"

@@ -14,7 +14,8 @@ from tests.support import builds
 from tests.support.git import commit, git
 from tests.support.packages import manifest
 from tests.support.pages import HOW_TO, fenced, script
-from tests.support.projects import NEXT, replace, run
+from tests.support.projects import replace, run
+from tests.support.updates import NEXT
 
 PAGE = HOW_TO / "adopt.md"
 HELLO, LEDGER = "hello_backend", "ledger_backend"

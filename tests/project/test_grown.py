@@ -10,20 +10,8 @@ from tests.support import builds
 from tests.support.git import commit
 from tests.support.owner import ADDITIONS, ENDPOINT, SETTINGS, Edit, make
 from tests.support.packages import manifest
-from tests.support.projects import (
-    BY_PROGRAMS,
-    DID,
-    LIB,
-    NEWEST,
-    NEXT,
-    OPTIONAL,
-    Answers,
-    conflicts,
-    files,
-    replace,
-    run,
-    update,
-)
+from tests.support.projects import DID, LIB, OPTIONAL, Answers, replace, run
+from tests.support.updates import BY_PROGRAMS, NEWEST, NEXT, conflicts, files, update
 
 RECORDS = """\
 //! The members of our club.

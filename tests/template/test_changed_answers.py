@@ -9,19 +9,8 @@ import pytest
 from scripts.workspace import ROOT
 from tests.conftest import Project
 from tests.support.git import commit, git
-from tests.support.projects import (
-    LIB,
-    NEWEST,
-    OPTIONAL,
-    YES_NO,
-    Answers,
-    by_programs,
-    conflicts,
-    files,
-    replace,
-    run,
-    update,
-)
+from tests.support.projects import LIB, OPTIONAL, YES_NO, Answers, replace, run
+from tests.support.updates import NEWEST, by_programs, conflicts, files, update
 from tests.support.validators import recorded, refusal
 
 OPTIONAL_FILES = [name for names in OPTIONAL.values() for name in names]

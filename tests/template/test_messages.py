@@ -13,7 +13,8 @@ import pytest
 from scripts.workspace import nightly
 from tests.conftest import Project
 from tests.support.git import commit, git
-from tests.support.projects import NEXT, copier_command, run
+from tests.support.projects import copier_command, run
+from tests.support.updates import NEXT
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ import pexpect
 
 from tests.cases import CASES
 from tests.conftest import Project
-from tests.support.projects import NEWEST, OPTIONAL, QUESTIONS, YES_NO
+from tests.support.projects import OPTIONAL, QUESTIONS, YES_NO
+from tests.support.updates import NEWEST
 from tests.support.terminal import copier, enter, redraw, see
 
 

@@ -14,7 +14,8 @@ import pytest
 from scripts.workspace import ROOT
 from tests.cases import CASES
 from tests.conftest import RELEASES, Project
-from tests.support.projects import NEWEST, QUESTIONS
+from tests.support.projects import QUESTIONS
+from tests.support.updates import NEWEST
 from tests.support.validators import configuration, recorded, refusal
 
 SIZES = {

@@ -13,20 +13,8 @@ from tests.cases import CASES
 from tests.conftest import RELEASES, Project
 from tests.support.git import commit
 from tests.support.owner import ADDITIONS, Edit, make
-from tests.support.projects import (
-    BY_PROGRAMS,
-    LIB,
-    NEWEST,
-    NEXT,
-    OPTIONAL,
-    YES_NO,
-    Answers,
-    by_programs,
-    conflicts,
-    files,
-    replace,
-    update,
-)
+from tests.support.projects import LIB, OPTIONAL, YES_NO, Answers, replace
+from tests.support.updates import BY_PROGRAMS, NEWEST, NEXT, by_programs, conflicts, files, update
 
 OTHER = {question: case.other for question, case in CASES.items() if question not in {*OPTIONAL, "canister_name"}}
 """Answers that are not the defaults, to each question that adds no file and that an update may change."""
