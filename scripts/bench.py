@@ -151,12 +151,7 @@ def chart(figures: dict[str, Any]) -> str:
     base = find(figures, "workloads", CARGO, "wasm64")
     series = [(target, compare(find(figures, "workloads", OURS, target), base)) for target in ("wasm64", "wasm32")]
     colors, inks = {"wasm64": "#c2410c", "wasm32": "#9ca3af"}, {"wasm64": "white", "wasm32": "black"}
-    left, one, top, step = (
-        12,
-        320,
-        66,
-        44,
-    )  # Pixels: the margin, the length of the bar 1, the head, the height of a group.
+    left, one, top, step = 12, 320, 66, 44  # Pixels: margin, length of the bar 1, head, height of a group.
     bottom = top + step * len(series[0][1])
     svg = ET.Element("svg", xmlns="http://www.w3.org/2000/svg", viewBox=f"0 0 360 {bottom + 8}", width="440")
     ET.SubElement(svg, "rect", {"width": "100%", "height": "100%", "rx": "6", "fill": "white"})

@@ -8,6 +8,6 @@ import pytest
 @pytest.fixture(autouse=True)
 def deadline():
     """End the tests if a canister runs for ever."""
-    faulthandler.dump_traceback_later(60, exit=True)
+    faulthandler.dump_traceback_later(300, exit=True)
     yield
     faulthandler.cancel_dump_traceback_later()
