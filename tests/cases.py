@@ -5,9 +5,7 @@ from dataclasses import dataclass, field
 NAMES = {
     "": "An empty name is not allowed.",
     "Hello": "Use a-z, 0-9",
-    "hello world": "Use a-z, 0-9",
     "1hello": "a letter first",
-    "_hello": "a letter first",
     "héllo": "Use a-z, 0-9",
     "it's": "Use a-z, 0-9",
     "hello\u202eolleh": "Use a-z, 0-9",
@@ -30,7 +28,6 @@ SIZES = {
     "6 ": "no memory size",
     "6 GiB\n": "no memory size",
     "٦ GiB": "no memory size",
-    "6": "less than the stack of a canister takes",
     "600 KiB": "less than the stack of a canister takes",
     "281474976710657": "more than the IC allows",
     "257 TiB": "more than the IC allows",
@@ -60,14 +57,7 @@ CASES = {
     "project_name": Case("goodbye", {"README.md"}, ["h", "my-app", "h-2_-o--", "a" * 48], NAMES),
     "canister_name": Case(
         "greeter",
-        {
-            "Cargo.lock",
-            "Cargo.toml",
-            "README.md",
-            "dfx.json",
-            "icp.yaml",
-            "src/hello_backend/Cargo.toml",
-        },
+        {"Cargo.lock", "Cargo.toml", "README.md", "dfx.json", "icp.yaml", "src/hello_backend/Cargo.toml"},
         ["h", "h2_o", "matches", "core_app", "h_2__", "z" * 64],
         NAMES | {"hello-backend": "Use a-z, 0-9", "candid": "is a crate in this project's Cargo.lock"},
     ),
@@ -87,7 +77,7 @@ CASES = {
     "wasm_memory_limit": Case(
         "5 GiB",
         {"README.md", "dfx.json", "icp.yaml", "src/hello_backend/tests/pocket_ic.rs"},
-        ["0", "0 YiB", "007000000", "6442450944", "6GiB", "512 mb", "2000 kB", "1048576 B", "1 TB", "256 TiB"],
+        ["0", "6442450944", "6GiB", "512 mb", "0001048576 B", "1 TB", "256 TiB"],
         SIZES,
     ),
     "icp_cli": Case(False, {"README.md", "icp.yaml", "wasm64.hbs", ".github/workflows/ci.yml"}),

@@ -14,7 +14,7 @@ from tests.conftest import Project
 from tests.support.builds import optimize_less, share_target
 from tests.support.git import commit, git
 from tests.support.pages import HOW_TO, blocks, commands, edit, fenced, script
-from tests.support.projects import OPTIONAL, WASM, replace, run
+from tests.support.projects import WASM, replace, run
 from tests.support.updates import NEXT, conflicts, files, update
 
 ADD, LARGE, WASM32 = HOW_TO / "add-a-canister.md", HOW_TO / "more-than-4-gib.md", HOW_TO / "wasm32.md"
@@ -56,17 +56,6 @@ def test_added_canister_has_entries_like_the_generated_one(built: Path) -> None:
         assert counter == json.loads(json.dumps(hello).replace(HELLO, COUNTER))
 
 
-def test_added_canister_survives_an_update(built: Path, tmp_path: Path) -> None:
-    project = shutil.copytree(built, tmp_path / "hello")
-    git(project, "rm", "--quiet", *OPTIONAL["timers"])
-    commit(project)
-    before = files(project)
-    update(project, NEXT, timers=False, gzip=False)
-    assert not conflicts(project)
-    after = files(project)
-    assert all(after[name][1].count(b"counter") == content.count(b"counter") for name, (_, content) in before.items())
-
-
 def test_added_canister_answers(built: Path) -> None:
     assert git(built, "status", "--porcelain") == ""
     for module in (f"target/wasm64-unknown-unknown/release/{COUNTER}.wasm", f"{ARTIFACTS}/{COUNTER}"):
@@ -83,14 +72,6 @@ def test_heap_above_4_gib_is_usable_up_to_the_limit(built: Path) -> None:
     assert (6 << 30) - (64 << 20) < canister.heap_bytes <= 6 << 30
     canister.upgrade()
     assert call(canister, "take", 1024) < 1 << 32  # An upgrade drops the heap.
-
-
-def test_heap_without_a_limit_ends_at_3_gib(built: Path) -> None:
-    canister = Canister.install(built / ARTIFACTS / HELLO)
-    fill(canister, 1024, 1024)
-    with pytest.raises(Trapped, match=f"exceeded its current Wasm memory limit of {3 << 30} bytes") as caught:
-        call(canister, "take", 1024)
-    assert caught.value.code == "IC0539"
 
 
 def test_low_memory_hook_runs_before_the_limit(built: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from scripts.workspace import ROOT
 from tests.conftest import Project
-from tests.support.pages import DOCS, blocks
+from tests.support.pages import DOCS, blocks, code
 from tests.support.projects import QUESTIONS
 
 ENGLISH, JAPANESE = ROOT / "README.md", ROOT / "README.ja.md"
@@ -29,14 +29,12 @@ def tables(document: Path) -> list[list[list[str]]]:
 DEPLOYING, CONTENTS, COMPARED = tables(ENGLISH)
 
 
-def code(text: str) -> list[str]:
-    """Return what is marked as code in a text."""
-    return re.findall(r"`([^`]+)`", text)
-
-
-def test_readme_names_files_and_questions_that_exist(rendered: Project) -> None:
+def test_readmes_name_files_and_questions_that_exist(rendered: Project) -> None:
+    project = rendered()
     for file in [file for cell, _ in CONTENTS[1:] for file in code(cell)]:
-        assert (rendered() / file).exists(), file
+        assert (project / file).exists(), file
+    for file in re.findall(r"`([\w.-]+\.(?:toml|yml|yaml|did|rs|json|sh|hbs))`", (project / "README.md").read_text()):
+        assert list(project.rglob(file)), file
     questions = re.findall(r"^- `(\w+)`:", ENGLISH.read_text(), re.MULTILINE)
     assert questions and set(questions) <= QUESTIONS.keys()
 
@@ -46,12 +44,6 @@ def test_readme_deploys_as_the_generated_readme_does(rendered: Project) -> None:
     commands = [command for _, *row in DEPLOYING[1:] for cell in row for command in code(cell)]
     assert len(commands) == 7
     assert not [command for command in commands if command not in generated]
-
-
-def test_generated_readme_names_files_that_exist(rendered: Project) -> None:
-    readme = (rendered() / "README.md").read_text()
-    for name in re.findall(r"`([\w.-]+\.(?:toml|yml|yaml|did|rs|json|sh|hbs))`", readme):
-        assert list(rendered().rglob(name)), name
 
 
 def test_readme_compares_figures_of_the_benchmark() -> None:

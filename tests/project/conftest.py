@@ -12,28 +12,20 @@ from tests.support.projects import DID, replace, run
 
 PLAIN = f"""\
   - name: plain
-    recipe: {{ type: file://wasm64.hbs, configuration: {{ package: hello_backend, candid: {DID} }} }}
-"""
-LABELLED = """\
-  - name: labelled
     recipe:
       type: file://wasm64.hbs
       configuration:
         package: hello_backend
-        metadata:
-          - { name: "hello:licence", value: "MIT: No Attribution # at all" }
-          - { name: "hello:year", value: "2026" }
+        candid: {DID}
+        metadata: [{{ name: "hello:licence", value: "MIT: No Attribution # at all" }}]
 """
 
 
 @pytest.fixture(scope="session")
 def icp_project(committed: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A committed project with two more canisters of the same package: `plain` without shrink and gzip, and `labelled`.
-
-    Their modules are in `.icp/cache/artifacts` once `icp build` ran: see `artifacts`.
-    """
+    """A committed project with one more canister of the same package: `plain` has metadata, without shrink and gzip."""
     folder = shutil.copytree(committed(), tmp_path_factory.mktemp("icp") / "hello")
-    replace(folder / "icp.yaml", "", PLAIN + LABELLED)
+    replace(folder / "icp.yaml", "", PLAIN)
     commit(folder)
     return folder
 

@@ -4,11 +4,7 @@ import pytest
 
 from runtime import Canister
 from tests.conftest import Project
-from tests.support import builds
-from tests.support.projects import DID, WASM
-
-ANSWER = '("Hello, ICP! Powered by wasm64")'
-TIMER = "global_timer_set"
+from tests.support.projects import DID
 
 
 @pytest.fixture
@@ -17,14 +13,9 @@ def canister(module: Project) -> Canister:
     return Canister.install(module())
 
 
-def test_greet_says_that_it_runs_on_wasm64(canister: Canister) -> None:
+def test_greet_answers_any_name_from_wasm64(canister: Canister) -> None:
     assert canister.word_bits == 64
-    assert canister.call("greet", '("ICP")') == ANSWER
-
-
-@pytest.mark.parametrize("name", ["", "Zoë 🦀", "a" * 100_000], ids=["empty", "Unicode", "long"])
-def test_greet_takes_any_name(canister: Canister, name: str) -> None:
-    assert f'"Hello, {name}! Powered by wasm64"' in str(canister.call("greet", f'("{name}")'))
+    assert canister.call("greet", '("Zoë 🦀")') == '("Hello, Zoë 🦀! Powered by wasm64")'
 
 
 def test_timers_tick_each_minute_and_after_an_upgrade(canister: Canister) -> None:
@@ -46,15 +37,3 @@ def test_the_module_does_not_contain_its_interface(canister: Canister, module: P
     assert comment in (rendered() / DID).read_text()
     assert comment.encode() not in module().read_bytes()
     assert "get_candid_pointer" not in canister.exports
-
-
-def test_a_canister_without_timers_imports_none(canister: Canister, project: Project, build) -> None:
-    assert TIMER in canister.imports
-    folder = project(timers=False)
-    builds.optimize_less(folder, "hello_backend")
-    done = build(folder)
-    assert done.returncode == 0, done.stderr
-    without = Canister.install(folder / WASM)
-    assert TIMER not in without.imports
-    assert not [name for name in without.exports if "timer" in name]
-    assert without.call("greet", '("ICP")') == ANSWER

@@ -4,35 +4,22 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
-from scripts.workspace import ROOT, copy_template, render
+from scripts.workspace import ROOT
 from tests.conftest import Project
 from tests.support import builds
 from tests.support.git import commit
-from tests.support.projects import DID, LIB, WASM, replace, run
+from tests.support.projects import DID, LIB, WASM, replace
+from tests.support.updates import NEWEST, NEXT
 
-BIN = Path(sys.executable).parent
 CI, TEMPLATE = ".github/workflows/ci.yml", ".github/workflows/template.yml"
-BUILD = "Build what is deployed, with its size and hash in the summary"
-STEPS = [
-    "No conflict left by an update",
-    "Install the pinned nightly",
-    "Cargo.lock is up to date",
-    "Formatting",
-    "Lints on the host",
-    "Lints for wasm64",
-    "Tests",
-    "Install icp-cli and ic-wasm",
-    BUILD,
-]
-WITHOUT_ICP = [*STEPS[:-2], "Build, with size and hash in the summary"]
 INSTALLED = ("rustup toolchain install", "npm install ")
 """The first words of the steps that install programs which the tests already have."""
 CONFLICT = "before\n<<<<<<< before updating\nmine\n=======\nthe template's\n>>>>>>> after updating\n"
@@ -80,9 +67,7 @@ def test_ci_passes_and_its_summary_has_the_hash(project: Project, build, tmp_pat
     builds.optimize_less(folder, "hello_backend")
     builds.share_target(folder)
     commit(folder)
-    of_ci = steps(folder, CI)
-    assert list(of_ci) == (STEPS if icp_cli else WITHOUT_ICP)
-    for name, step in of_ci.items():
+    for name, step in steps(folder, CI).items():
         passes, output = run_step(step, folder, tmp_path)
         assert passes, f"{name}\n{output}"
     module = (folder / (".icp/cache/artifacts/hello_backend" if icp_cli else WASM)).read_bytes()
@@ -93,40 +78,24 @@ def test_ci_passes_and_its_summary_has_the_hash(project: Project, build, tmp_pat
     assert module in [path.read_bytes() for path in kept]
 
 
-def added(code: str) -> tuple[str, str]:
-    """Return a text of lib.rs, and the same text with code before it."""
-    tests = "\n#[cfg(test)]\nmod tests"
-    return tests, f"\n{code}\n{tests}"
-
-
+ONLY_WASM64 = '#[cfg(target_arch = "wasm64")]\npub fn one() -> u8 {\n    return 1;\n}\n'
+ONLY_RELEASE = "#[cfg(not(debug_assertions))]\npub const HEAP: usize = gib;\n"
 FAULTS = {
-    "Cargo.lock is up to date": (
-        "src/hello_backend/Cargo.toml",
-        ("\ncandid.workspace = true", '\ncandid.workspace = true\nserde = "1"'),
-        "::error file=Cargo.lock::Build the project",
-    ),
-    "Formatting": (LIB, ("fn greet(name", "fn greet( name"), "-fn greet( name"),
-    "Lints on the host": (
-        LIB,
-        ("assert!(greet(", "assert_eq!(greet(String::new()).is_empty(), false);\n        assert!(greet("),
-        "`-D clippy::bool-assert-comparison` implied",
-    ),
-    "Lints for wasm64": (
-        LIB,
-        added('#[cfg(target_arch = "wasm64")]\npub fn is_no_name(name: &str) -> bool {\n    name.len() == 0\n}'),
-        "`-D clippy::len-zero` implied",
-    ),
-    "Tests": (DID, ("greet : (text)", "greet : (nat)"), ": expect test failed"),
-    BUILD: (LIB, added("#[cfg(not(debug_assertions))]\npub const HEAP: usize = gib;"), "cannot find value `gib`"),
+    "Cargo.lock is up to date": ("src/hello_backend/Cargo.toml", "candid.w", 'serde = "1"\ncandid.w', "::error file="),
+    "Formatting": (LIB, "fn greet(name", "fn greet( name", "-fn greet( name"),
+    "Lints on the host": (LIB, '"ICP".into()', 'String::from("ICP").into()', "clippy::useless-conversion"),
+    "Lints for wasm64": (LIB, "", ONLY_WASM64, "clippy::needless-return"),
+    "Tests": (DID, "greet : (text)", "greet : (nat)", "expect test failed"),
+    "Build what is deployed, with its size and hash in the summary": (LIB, "", ONLY_RELEASE, "cannot find value `gib`"),
 }
-"""For each step of ci.yml that compiles: a file, a text in it and what becomes of it, and what the step says to that."""
+"""For steps of ci.yml: a file, a text in it and what becomes of it (an empty text is its end), and what the step says."""
 
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_ci_fails_at_the_step_for_a_fault(project: Project, build, tmp_path: Path, name: str) -> None:
-    file, change, message = FAULTS[name]
+    file, old, new, message = FAULTS[name]
     folder = project()
-    replace(folder / file, *change)
+    replace(folder / file, old, new)
     builds.share_target(folder)
     step = steps(folder, CI)[name]
     passes, output = run_step(step, folder, tmp_path, UPDATE_EXPECT="1")  # It must not write the .did file.
@@ -134,130 +103,95 @@ def test_ci_fails_at_the_step_for_a_fault(project: Project, build, tmp_path: Pat
     assert message in output
 
 
-@pytest.mark.parametrize(
-    ("file", "text", "is_clean"),
-    [
-        (LIB, CONFLICT, False),
-        ("README.md", CONFLICT, False),
-        ("build.sh.rej", "", False),
-        ("notes.md", "Title\n=======\n<<<<<<<< eight\n  >>>>>>> quoted\n", True),
-    ],
-)
-def test_ci_names_a_committed_conflict(project: Project, tmp_path: Path, file: str, text: str, is_clean: bool) -> None:
+def test_ci_names_a_committed_conflict(project: Project, tmp_path: Path) -> None:
     folder = project()
-    (folder / file).write_text(text)
+    step = steps(folder, CI)["No conflict left by an update"]
+    (folder / "notes.md").write_text("Title\n=======\n<<<<<<<< eight\n  >>>>>>> quoted\n")
     commit(folder)
-    passes, output = run_step(steps(folder, CI)["No conflict left by an update"], folder, tmp_path)
-    assert passes == is_clean
-    assert (file in output and "::error::Keep what is right" in output) != is_clean
-
-
-def test_ci_checks_a_change_once(rendered: Project) -> None:
-    """A push to the branch of a pull request must not start a second run."""
-    assert read(rendered(), CI)[True] == {"push": {"branches": ["main", "master"]}, "pull_request": None}
+    assert run_step(step, folder, tmp_path) == (True, "")
+    for file, text in {"build.sh.rej": "", "README.md": CONFLICT}.items():
+        (folder / file).write_text(text)
+        commit(folder)
+        passes, output = run_step(step, folder, tmp_path)
+        assert not passes
+        assert file in output and "::error::Keep what is right" in output
 
 
 # template.yml
 
-OPEN, CLOSED = "OPEN", "CLOSED"
-TITLE = "The template is at version "
-VERSION = "1.0.10"
+ISSUES = """\
+9\tOPEN\tMine\t\t2026-11-26
+8\tOPEN\tThe template is at version 9999.0.0\t\t2026-11-26
+7\tCLOSED\tThe template is at version 9999.1.0rc1\t\t2026-11-26
+"""
+"""The issues of a repository as `gh` lists them."""
 GH = """\
-#!/bin/sh
-echo "$*" >>"$GH_LOG"
-case "$GH_ISSUES $*" in
-  "none issue"*) echo "the repository has disabled issues" >&2; exit 1 ;;
-  *"issue list --state all"*) cat "$GH_ISSUES" ;;
+#!/bin/bash
+case "$*" in
+  "issue list --state all "*) cat "$ISSUES" ;;
+  "issue create --title "*) printf '10\\tOPEN\\t%s\\t%s\\n' "$4" "$6" >>"$ISSUES" ;;
+  "issue close "*) sed -i.old "s/^\\($3.\\)OPEN/\\1CLOSED/" "$ISSUES" ;;
+  *) exit 1 ;;
 esac
 """
-"""A replacement for `gh`: records its arguments, and lists the issues in the file GH_ISSUES as `gh` does to a pipe."""
-Issue = tuple[int, str, str]
+"""A replacement for `gh`, with the issues in the file ISSUES. Without that file, the repository has disabled issues."""
 
 
-@pytest.fixture(scope="module")
-def behind(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a template at v1.0.10, a project of the commit before, and the programs of a runner in `bin`."""
-    folder = tmp_path_factory.mktemp("behind")
-    template = copy_template(folder / "template.git")
-    commit(template)
-    commit(render(template, folder / "hello"))
-    (template / "news.md").touch()
-    commit(template, f"v{VERSION}")
-    (folder / "bin").mkdir()
-    # What the real Copier says of this project is asked once, because it takes seconds.
-    (folder / "said").write_text(run("copier check-update --output-format json", folder / "hello"))
-    copier = f'[ "$PWD" = "{folder}/hello" ] && exec cat "{folder}/said"\nexec "{BIN}/copier" "$@"\n'
-    for name, text in {"gh": GH, "pipx": "#!/bin/sh\n", "copier": f"#!/bin/sh\n{copier}"}.items():
-        (folder / "bin" / name).write_text(text)
-        (folder / "bin" / name).chmod(0o755)
-    return folder
+@pytest.fixture
+def look(tmp_path: Path) -> Callable[[Path], tuple[bool, str]]:
+    """`look(project)` runs template.yml with the issues in `tmp_path / "issues"`. See `run_step`.
 
-
-def look(folder: Path, project: Path, tmp_path: Path, issues: list[Issue] | None) -> tuple[bool, list[str], str]:
-    """Run template.yml in a project whose repository has these issues. `None` means that issues are disabled.
-
-    Return whether it passes, what it lets `gh` do except for listing issues, and its output.
+    What Copier says is kept in `tmp_path / "said"`, because it takes seconds.
     """
-    listed, log = tmp_path / "issues", tmp_path / "log"
-    lines = [f"{number}\t{state}\t{title}\t\t2026-11-26\n" for number, state, title in issues or []]
-    listed.write_text("".join(lines))
-    log.touch()
-    environment = {"GH_ISSUES": "none" if issues is None else str(listed), "GH_LOG": str(log)}
-    path = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    passes, output = run_step(steps(project, TEMPLATE)[""], project, tmp_path, PATH=path, **environment)
-    return passes, [line for line in log.read_text().splitlines() if " list " not in line], output
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    real = Path(sys.executable).with_name("copier")
+    copier = f'#!/bin/sh\n[ -s "$SAID" ] || "{real}" "$@" >"$SAID" && cat "$SAID"\n'
+    for name, text in {"gh": GH, "pipx": "#!/bin/sh\n", "copier": copier}.items():
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
+    environment = {name.upper(): str(tmp_path / name) for name in ("issues", "said")}
+    environment["PATH"] = f"{programs}{os.pathsep}{os.environ['PATH']}"
+    return lambda project: run_step(steps(project, TEMPLATE)[""], project, tmp_path, **environment)
 
 
-CREATE = f"issue create --title {TITLE}{VERSION} --body Run `copier update --defaults`. "
-REACTIONS: dict[str, tuple[list[Issue] | None, list[str]]] = {
-    "a newer version opens an issue": ([], [CREATE]),
-    "an open issue is enough": ([(7, OPEN, TITLE + VERSION)], []),
-    "a closed issue is enough": ([(7, CLOSED, TITLE + VERSION)], []),
-    "a newer version closes the issues of older ones": (
-        [(9, OPEN, "Mine"), (8, OPEN, f"{TITLE}1.0.1"), (7, CLOSED, f"{TITLE}{VERSION}rc1")],
-        ["issue close 8", CREATE],
-    ),
-    "a repository without issues gets none": (None, []),
-}
-"""The issues of a repository whose project is behind, and what becomes of them."""
+def test_each_newer_template_gets_one_issue(project: Project, look, tmp_path: Path) -> None:
+    folder, issues = project(NEWEST), tmp_path / "issues"
+    assert look(folder)[0] and not issues.exists()  # Nobody can open an issue there.
+    issues.write_text(ISSUES)
+    assert look(folder)[0]
+    opened = issues.read_text()
+    old_closed = ISSUES.replace("8\tOPEN", "8\tCLOSED")
+    assert opened.startswith(
+        f"{old_closed}10\tOPEN\tThe template is at version 9999.1.0\tRun `copier update --defaults`. "
+    )
+    closed = opened.replace("10\tOPEN", "10\tCLOSED")
+    for enough in (closed, opened):
+        issues.write_text(enough)
+        assert look(folder)[0] and issues.read_text() == enough
+
+    replace(folder / ".copier-answers.yml", NEWEST, NEXT)  # As an update does.
+    (tmp_path / "said").unlink()
+    assert look(folder)[0] and issues.read_text() == closed
 
 
-@pytest.mark.parametrize(("issues", "expected"), REACTIONS.values(), ids=REACTIONS)
-def test_each_newer_template_gets_one_issue(
-    behind: Path, tmp_path: Path, issues: list[Issue] | None, expected: list[str]
-) -> None:
-    passes, done, output = look(behind, behind / "hello", tmp_path, issues)
-    assert passes, output
-    assert len(done) == len(expected)
-    assert all(line.startswith(start) for line, start in zip(done, expected, strict=True))
-
-
-def test_an_updated_project_needs_no_issue(behind: Path, tmp_path: Path) -> None:
-    project = shutil.copytree(behind / "hello", tmp_path / "hello")
-    answers = project / ".copier-answers.yml"
-    answers.write_text(re.sub("_commit: .*", f"_commit: v{VERSION}", answers.read_text()))
-    issues = [(8, OPEN, TITLE + VERSION), (7, CLOSED, f"{TITLE}0.9.0"), (6, OPEN, "Mine")]
-    passes, done, output = look(behind, project, tmp_path, issues)
-    assert (passes, done) == (True, ["issue close 8"]), output
-
-
-def test_an_unreadable_template_fails_with_advice(behind: Path, tmp_path: Path) -> None:
-    project = shutil.copytree(behind / "hello", tmp_path / "hello")
-    replace(project / ".copier-answers.yml", str(behind / "template.git"), "/home/someone/template")
-    passes, done, output = look(behind, project, tmp_path, [])
-    assert (passes, done) == (False, [])
+def test_an_unreadable_template_fails_with_advice(project: Project, repository: Path, look) -> None:
+    folder = project()
+    replace(folder / ".copier-answers.yml", str(repository), "/home/someone/template")
+    passes, output = look(folder)
+    assert not passes
     assert "::error::Write an address that GitHub can read into .copier-answers.yml as _src_path, or delete" in output
 
 
 # Both
 
 
-def test_workflows_may_do_only_what_they_need(rendered: Project) -> None:
+def test_workflows_run_and_may_do_only_what_they_need(rendered: Project) -> None:
+    """A push to the branch of a pull request must not start a second run of ci.yml."""
     ci, template = (read(rendered(), workflow) for workflow in (CI, TEMPLATE))
-    assert ci["permissions"] == {"contents": "read"}
-    assert template["permissions"] == {}
-    (job,) = template["jobs"].values()
-    assert job["permissions"] == {"contents": "read", "issues": "write"}
+    assert ci[True] == {"push": {"branches": ["main", "master"]}, "pull_request": None}
+    assert (ci["permissions"], template["permissions"]) == ({"contents": "read"}, {})
+    assert template["jobs"]["newer-version"]["permissions"] == {"contents": "read", "issues": "write"}
 
 
 def test_workflows_install_the_versions_that_are_tested(rendered: Project) -> None:

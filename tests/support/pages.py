@@ -74,6 +74,11 @@ def fenced(page: Path, language: str) -> list[str]:
     return [block.text for block in blocks(page) if block.language == language]
 
 
+def code(text: str) -> list[str]:
+    """Return what is marked as code in a text."""
+    return re.findall(r"`([^`]+)`", text)
+
+
 def edit(block: Block, project: Path) -> bool:
     """Change a file of the project as the paragraph before the block says. Return whether it names a file."""
     for pattern, content in EDITS.items():

@@ -9,11 +9,10 @@ import pytest
 from scripts.workspace import ROOT
 from tests.conftest import Project
 from tests.support.git import commit, git
-from tests.support.projects import LIB, OPTIONAL, YES_NO, Answers, replace, run
+from tests.support.projects import LIB, OPTIONAL, YES_NO, replace, run
 from tests.support.updates import NEWEST, by_programs, conflicts, files, update
 from tests.support.validators import recorded, refusal
 
-OPTIONAL_FILES = [name for names in OPTIONAL.values() for name in names]
 YES, NO = dict.fromkeys(YES_NO, True), dict.fromkeys(YES_NO, False)
 
 
@@ -49,7 +48,7 @@ def test_a_no_is_refused_until_the_owner_deletes_its_files(
 def test_an_owners_own_file_is_kept_beside_the_templates(project: Project) -> None:
     """The canister has the name of a crate that only a test on PocketIC needs: for an existing project, that is allowed."""
     folder = project(NEWEST, canister_name="time", **NO)
-    names = {name.replace("hello_backend", "time") for name in OPTIONAL_FILES}
+    names = {name.replace("hello_backend", "time") for names in OPTIONAL.values() for name in names}
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("# mine\n")
@@ -66,7 +65,7 @@ def test_an_update_cannot_rename_the_canister(project: Project) -> None:
     assert git(folder, "status", "--porcelain") == ""
 
 
-def test_from_1_0_0_each_deployment_sets_the_recorded_limit(project: Project) -> None:
+def test_from_1_0_0_an_own_threshold_conflicts_and_stays(project: Project) -> None:
     folder = project("v1.0.0", wasm_memory_limit="5 GiB")
     threshold = '"wasm_memory_threshold": "1 GiB",'
     replace(folder / "dfx.json", '"wasm_memory_limit"', f'{threshold}\n        "wasm_memory_limit"')
@@ -92,21 +91,16 @@ def follow(project: Path, template: Path) -> None:
     commit(template, "v9999.2.0")
 
 
-@pytest.mark.parametrize(
-    ("answers", "why"),
-    [
-        ({}, '"hello", this project\'s answer so far, is no longer allowed'),
-        ({"project_name": "first", "canister_name": "second"}, '"6 GiB", this project\'s answer so far'),
-    ],
-)
-def test_a_recorded_answer_is_not_reset_silently(project: Project, later: Path, answers: Answers, why: str) -> None:
+def test_a_recorded_answer_is_not_reset_silently(project: Project, later: Path) -> None:
     replace(later / "includes/names.jinja", '"^(aux|', '"^(hello|aux|')
     replace(later / "includes/memory.jinja", "2 ** 48", "2 ** 32")
     replace(later / "copier.yml", "  default: 6 GiB", "  default: 1 GiB")
-    folder = project(NEWEST, **answers)
+    folder = project()
     follow(folder, later)
-    with pytest.raises(ValueError, match=why):
+    with pytest.raises(ValueError, match='"hello", this project\'s answer so far, is no longer allowed'):
         update(folder, "v9999.2.0")
+    with pytest.raises(ValueError, match='"6 GiB", this project\'s answer so far'):
+        update(folder, "v9999.2.0", project_name="goodbye")
     assert git(folder, "status", "--porcelain") == ""
 
 

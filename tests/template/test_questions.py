@@ -1,8 +1,6 @@
 """The questions: which answers Copier accepts, which it refuses, and what it says."""
 
 import re
-import subprocess
-import sys
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -48,9 +46,11 @@ def test_an_impossible_answer_is_refused_with_advice(template: Path, question: s
     assert why in said and ADVICE.match(said)
 
 
-@pytest.mark.parametrize("question", YES_NO)
-def test_a_mistyped_yes_or_no_is_refused(template: Path, tmp_path: Path, question: str) -> None:
-    assert '\': Write yes or no. "flase" is neither.' in refused(template, tmp_path, **{question: "flase"})
+def test_a_mistyped_yes_or_no_is_refused(template: Path, tmp_path: Path) -> None:
+    why = 'Write yes or no. "flase" is neither.'
+    for question in YES_NO:
+        assert refusal(template, Path("new"), {}, question, "flase") == why
+    assert why in refused(template, tmp_path, **dict.fromkeys(YES_NO, "flase"))
 
 
 @pytest.mark.parametrize(
@@ -81,11 +81,8 @@ def test_a_crate_of_one_answer_is_refused_only_with_it(template: Path, tmp_path:
         "canister_name: 2048": '"2048" is not allowed',
         "canister_name: null": 'Invalid answer "None"',
         "canister_name: [hello]": "Could not convert ['hello'] to string",
-        "canister_name: 2026-11-22": "Could not convert 2026-11-22 to string",
-        "canister_name: $(touch owned)": '"$(touch owned)" is not allowed',
         "wasm_memory_limit: 1.0e+3": '"1000.0" is no memory size',
         "wasm_memory_limit: -1": '"-1" is no memory size',
-        "wasm_memory_limit: {GiB: 6}": "Could not convert {'GiB': 6} to string",
     }.items(),
 )
 def test_another_type_in_a_data_file_is_refused(template: Path, tmp_path: Path, line: str, why: str) -> None:
@@ -95,42 +92,19 @@ def test_another_type_in_a_data_file_is_refused(template: Path, tmp_path: Path, 
 def test_a_data_file_may_give_numbers_and_words(template: Path, tmp_path: Path) -> None:
     (tmp_path / "answers.yml").write_text("wasm_memory_limit: 6442450944\nproject_name: my-app\nshrink: no\n")
     copier_command("copy", "--defaults", "--data-file", tmp_path / "answers.yml", template, tmp_path / "hello")
-    answers = recorded(tmp_path / "hello")
-    assert [answers[name] for name in ("wasm_memory_limit", "project_name", "shrink")] == [
-        "6442450944",
-        "my-app",
-        False,
-    ]
-
-
-def test_a_refused_command_fails_with_the_reason_last(template: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "copier", "copy", "--defaults", "--data=canister_name=$(touch owned)"]
-    done = subprocess.run([*command, template, "hello"], cwd=tmp_path, text=True, capture_output=True, check=False)
-    assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].endswith('a letter first. "$(touch owned)" is not allowed.')
-    assert not list(tmp_path.iterdir())
+    given = {"wasm_memory_limit": "6442450944", "project_name": "my-app", "shrink": False}
+    assert given.items() <= recorded(tmp_path / "hello").items()
 
 
 @pytest.mark.parametrize(
-    ("folder", "project_name", "canister_name"),
-    [
-        ("My App (2)", "my-app-2", "my_app_2_backend"),
-        ("2048.game", "game", "game_backend"),
-        ("🦀", "hello", "hello_backend"),
-        ("core", "core_app", "core_app_backend"),
-        ("a" * 80, "a" * 48, "a" * 48 + "_backend"),
-    ],
+    ("folder", "name"),
+    {"2048 My App (2)": "my-app-2", "🦀": "hello", "core": "core_app", "a" * 80: "a" * 48}.items(),
 )
 def test_the_folders_name_gives_the_default_names(
-    template: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    folder: str,
-    project_name: str,
-    canister_name: str,
+    template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, name: str
 ) -> None:
     (tmp_path / folder).mkdir()
     monkeypatch.chdir(tmp_path / folder)
     render(template, Path())
     answers = recorded(tmp_path / folder)
-    assert (answers["project_name"], answers["canister_name"]) == (project_name, canister_name)
+    assert (answers["project_name"], answers["canister_name"]) == (name, f"{name.replace('-', '_')}_backend")

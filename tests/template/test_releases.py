@@ -5,9 +5,7 @@ import re
 import subprocess
 import sys
 import tarfile
-from itertools import product
 from pathlib import Path
-from string import ascii_lowercase, digits
 
 import pytest
 
@@ -18,14 +16,8 @@ from tests.support.projects import QUESTIONS
 from tests.support.updates import NEWEST
 from tests.support.validators import configuration, recorded, refusal
 
-SIZES = {
-    f"{number}{blanks}{prefix}{binary}{byte}"
-    for number, blanks in product(("0", "00", "7", "007000000", "256", str(2**48)), ("", " ", "   "))
-    for prefix, binary, byte in product(["", *"KkMmGgTtPpEeZzYy"], ("", "i"), ("", *"Bb"))
-}
-"""Memory sizes, of which a question accepts some."""
-NAMES = {f"{start}{end}" for start, end in product(ascii_lowercase, ["", "_", "-", "_-_", *digits])}
-"""Names with each letter and digit."""
+SIZES = [f"0 {prefix}{byte}" for prefix in ["", *"KkMmGgTtPpEeZzYy"] for byte in ("B", "iB")]
+"""Memory sizes in each unit."""
 
 
 @pytest.fixture(scope="session", params=RELEASES)
@@ -73,10 +65,9 @@ def test_an_answer_that_a_release_accepted_is_accepted(
     for name, case in CASES.items():
         if name not in configuration(released) or QUESTIONS[name]["type"] != "str":
             continue
-        tried = {*case.accepted, *case.refused, *words(template), *words(released), *SIZES, *NAMES}
-        tried |= {"a" * length for length in range(1, 70)}
+        tried = {*case.accepted, *case.refused, *SIZES, *words(template), *words(released)}
         accepted = [answer for answer in tried if accepts(released, name, answer)]
-        assert len(accepted) > 50
+        assert len(accepted) > 9
         lost = sorted(answer for answer in accepted if not accepts(template, name, answer))
         assert not lost, f"Accept {lost[:9]} for {name} again: projects of {release} may have these answers."
 

@@ -25,6 +25,7 @@ OWN_ADDITIONS: list[Edit] = [
     ("Cargo.lock", '\n[[package]]\nname = "serde"\n', '\n[[package]]\nname = "mine"\n\n[[package]]\nname = "serde"\n'),
     ("dfx.json", '"candid:service" }]', '"candid:service" }],\n      "init_arg": "()"'),
     ("build.sh", "", 'ic-wasm "$wasm" info\n'),
+    ("rust-toolchain.toml", "", 'profile = "minimal"\n'),
 ]
 OWN_TEST = "src/hello_backend/tests/pocket_ic.rs"
 
@@ -62,11 +63,11 @@ def merge(project: Path, old: Path, new: Path) -> dict[str, bytes | None]:
 
 @pytest.mark.parametrize("release", RELEASES)
 def test_an_untouched_project_becomes_a_fresh_copy(project: Project, committed: Project, release: str) -> None:
-    folder = project(f"v{release}")
+    folder = project(f"v{release}", wasm_memory_limit="5 GiB")
     before = files(folder)
     update(folder, NEWEST)
     after = files(folder)
-    fresh = files(committed())
+    fresh = files(committed(wasm_memory_limit="5 GiB"))
     gone = before.keys() - after.keys()
     assert not gone, (
         f"Add {gone} to _exclude in copier.yml as CONTRIBUTING.md says, so that an update does not delete it."
