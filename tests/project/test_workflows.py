@@ -198,5 +198,6 @@ def test_workflows_install_the_versions_that_are_tested(rendered: Project) -> No
     (copier,) = re.findall(r"^copier==\S+", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
     npm = json.loads((ROOT / "scripts/npm/package.json").read_text())["dependencies"]
     tools = {f"{name.removesuffix('-linux-x64')}@{version}" for name, version in npm.items()}
+    assert steps(rendered(), CI)["Install the pinned nightly"]["run"].startswith("rustup toolchain install\n")
     assert f"pipx install {copier}\n" in steps(rendered(), TEMPLATE)[""]["run"]
     assert set(steps(rendered(), CI)["Install icp-cli and ic-wasm"]["run"].split()) == {"npm", "install", "-g", *tools}
