@@ -14,7 +14,7 @@ import pytest
 from scripts.workspace import ROOT, copy_template, search_path
 from tests.support import builds
 from tests.support.git import commit, git
-from tests.support.next_version import write_news
+from tests.support.next_version import change_each_file
 from tests.support.projects import QUESTIONS, check_answers
 from tests.support.updates import NEWEST, NEXT
 
@@ -73,7 +73,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
         git(folder, "rm", "-r", "--quiet", ".")
     copy_template(folder)
     commit(folder, NEWEST)
-    write_news(folder / "template")
+    change_each_file(folder / "template")
     commit(folder, NEXT)
     git(folder, "gc", "--quiet", "--prune=now")  # Copier clones the repository some four times an update.
     return folder

@@ -13,7 +13,7 @@ from runtime import Canister
 from scripts.workspace import cargo, nightly
 from tests.conftest import Project
 from tests.support import builds
-from tests.support.packages import manifest
+from tests.support.owner import manifest
 from tests.support.pages import HOW_TO, fenced
 from tests.support.projects import LIB, WASM, replace, run
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from runtime import Canister
 from tests.support import builds
 from tests.support.git import commit, git
-from tests.support.packages import manifest
+from tests.support.owner import manifest
 from tests.support.pages import HOW_TO, fenced, script
 from tests.support.projects import replace, run
 from tests.support.updates import NEXT, conflicts

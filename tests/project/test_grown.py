@@ -8,8 +8,7 @@ from scripts.workspace import cargo
 from tests.conftest import Project
 from tests.support import builds
 from tests.support.git import commit
-from tests.support.owner import ADDITIONS, ENDPOINT, SETTINGS, Edit, make
-from tests.support.packages import manifest
+from tests.support.owner import ADDITIONS, ENDPOINT, SETTINGS, Edit, make, manifest
 from tests.support.projects import DID, LIB, OPTIONAL, WASM, Answers, run
 from tests.support.updates import BY_PROGRAMS, NEWEST, NEXT, conflicts, files, update
 
@@ -122,7 +121,7 @@ def test_a_grown_project_never_meets_a_conflict(project: Project, build) -> None
 
     update(folder, NEXT)
     assert not conflicts(folder)
-    assert "NEWS" in (folder / "build.sh").read_text()
+    assert "CHANGED" in (folder / "build.sh").read_text()
     assert ours <= own_lines(folder)
 
 

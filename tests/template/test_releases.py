@@ -74,9 +74,9 @@ def test_an_answer_that_a_release_accepted_is_accepted(
 
 def test_a_released_default_is_kept_or_in_the_changelog(release: str, committed: Project) -> None:
     before, now = recorded(committed(f"v{release}")), recorded(committed(NEWEST))
-    news = (ROOT / "CHANGELOG.md").read_text().split(f"\n## {release}")[0]
+    later = (ROOT / "CHANGELOG.md").read_text().split(f"\n## {release}")[0]
     for name in before.keys() & QUESTIONS.keys():
-        assert now[name] == before[name] or f"default of `{name}`" in news, (
+        assert now[name] == before[name] or f"default of `{name}`" in later, (
             f"Say in CHANGELOG.md: The default of `{name}` …"
         )
 
