@@ -80,7 +80,11 @@ def test_module_of_each_word_size_runs_gzipped(bits):
     assert {"canister_query get"} < canister.exports and not any("runtime" in name for name in canister.exports)
 
 
-@pytest.mark.parametrize("data", [wasm(PRELUDE)[:1000], gzip.compress(wasm(PRELUDE))[:-9], b"(module)"])
+@pytest.mark.parametrize(
+    "data",
+    [wasm(PRELUDE)[:1000], gzip.compress(wasm(PRELUDE))[:-9], b"(module)"],
+    ids=["cut module", "cut gzip", "Wasm text"],
+)
 def test_data_that_is_no_module_is_refused(data):
     with pytest.raises(InvalidModule):
         Canister.install(data, b"")
