@@ -15,7 +15,7 @@ from scripts.workspace import ROOT, copy_template, search_path
 from tests.support import builds
 from tests.support.git import commit, git
 from tests.support.next_version import change_each_file
-from tests.support.projects import QUESTIONS, check_answers
+from tests.support.projects import DEFAULTS, check_answers
 from tests.support.updates import NEWEST, NEXT
 
 RELEASES = sorted(path.name.removesuffix(".tar.gz") for path in (ROOT / "tests/releases").glob("*.tar.gz"))
@@ -85,7 +85,7 @@ def once(make: Project) -> Project:
 
     def call(*args: str, **answers: str | bool) -> Path:
         check_answers(answers)
-        given = {name: answer for name, answer in answers.items() if answer != QUESTIONS[name]["default"]}
+        given = {name: answer for name, answer in answers.items() if answer != DEFAULTS.get(name)}
         return cached(*args, **given)
 
     return call

@@ -8,7 +8,7 @@ from scripts.workspace import ROOT
 from tests.cases import CASES
 from tests.conftest import Project
 from tests.support.pages import DOCS, code
-from tests.support.projects import OPTIONAL, QUESTIONS, YES_NO
+from tests.support.projects import ASKED, OPTIONAL, QUESTIONS, YES_NO
 
 PAGE = "docs/reference/questions.md"
 _, *_SECTIONS = re.split(r"^## `(\w+)`\n", (ROOT / PAGE).read_text(), flags=re.MULTILINE)
@@ -35,7 +35,7 @@ def test_questions_page_has_each_question_in_order() -> None:
 
 def test_questions_page_says_what_each_answer_does(rendered: Project) -> None:
     recorded = yaml.safe_load((rendered() / ".copier-answers.yml").read_text())
-    for name in SECTIONS:
+    for name in ASKED:
         default = {True: "yes", False: "no"}.get(recorded[name], f"`{recorded[name]}`")
         assert fact(name, "Default").endswith(default), (
             f"Write the default {default} in the section `{name}` of {PAGE}."
@@ -46,7 +46,7 @@ def test_questions_page_says_what_each_answer_does(rendered: Project) -> None:
 
 
 def test_questions_page_gives_true_examples() -> None:
-    for name in SECTIONS.keys() - YES_NO:
+    for name in {*ASKED} - {*YES_NO}:
         case = CASES[name]
         allowed = code(fact(name, "Allowed").partition("such as")[2])
         wrong = {*allowed} - {*case.accepted, QUESTIONS[name]["default"], case.other}

@@ -18,7 +18,13 @@ QUESTIONS: dict[str, dict] = {
     if not name.startswith("_")
 }
 """The questions of copier.yml, by name, in their order."""
-YES_NO = [name for name, question in QUESTIONS.items() if question["type"] == "bool"]
+ASKED = [name for name, question in QUESTIONS.items() if question.get("ask") is not False]
+"""The questions that Copier asks of a new project."""
+YES_NO = [name for name in ASKED if QUESTIONS[name]["type"] == "bool"]
+DEFAULTS: Answers = {name: QUESTIONS[name]["default"] for name in ASKED} | {
+    name: True for name in YES_NO if isinstance(QUESTIONS[name]["default"], str)
+}
+"""The default answers. For a new project, a computed yes/no is yes."""
 _includes = jinja2.Environment(loader=jinja2.FileSystemLoader(ROOT / "includes"))
 OPTIONAL: dict[str, list[str]] = {
     question: [file.replace("NAME", "hello_backend") for file in files]

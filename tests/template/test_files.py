@@ -16,7 +16,7 @@ from scripts.workspace import TEMPLATE
 from tests.cases import CASES
 from tests.conftest import Project
 from tests.support.git import git
-from tests.support.projects import OPTIONAL, QUESTIONS, YES_NO, Answers
+from tests.support.projects import DEFAULTS, OPTIONAL, YES_NO, Answers
 
 BASE: Answers = {"canister_name": "hello_backend", **dict.fromkeys(YES_NO, True)}
 """The answers with which each question is tried: those to which tests/cases.py refers."""
@@ -76,7 +76,7 @@ def test_each_file_is_tidy_and_its_program_can_read_it(rendered: Project, answer
 @pytest.mark.parametrize("question", CASES)
 def test_an_answer_changes_its_files_and_no_others(rendered: Project, question: str) -> None:
     name = CASES[question].other if question == "canister_name" else "hello_backend"
-    default = {question: QUESTIONS[question]["default"]} if question in YES_NO else {}
+    default = {question: DEFAULTS[question]} if question in YES_NO else {}
     before = texts(rendered(**BASE | default))
     after = texts(rendered(**BASE | {question: CASES[question].other}), str(name))
     assert {file for file in before.keys() | after.keys() if before.get(file) != after.get(file)} == CASES[

@@ -10,7 +10,7 @@ import yaml
 
 from scripts.workspace import render
 from tests.cases import CASES
-from tests.support.projects import QUESTIONS, YES_NO, copier_command
+from tests.support.projects import ASKED, QUESTIONS, YES_NO, copier_command
 from tests.support.validators import recorded, refusal
 
 REFUSED = [
@@ -31,7 +31,7 @@ def refused(template: Path, folder: Path, **answers: Any) -> str:
 
 
 def test_each_question_has_a_case_to_test() -> None:
-    missing = sorted(QUESTIONS.keys() - CASES.keys())
+    missing = sorted({*ASKED} - CASES.keys())
     assert not missing, f"Add {missing} to CASES in tests/cases.py."
 
 

@@ -47,7 +47,7 @@ def test_a_released_question_keeps_its_name_and_type(release: str, released: Pat
         if name.startswith("_"):
             continue
         assert name in QUESTIONS, f"Bring back the question {name}: an update would forget its answer."
-        for key in ("type", "choices", "multiselect", "secret", "when"):
+        for key in ("type", "choices", "multiselect", "secret"):
             was = question.get(key)
             assert QUESTIONS[name].get(key) == was, (
                 f"Change `{key}` of {name} back to {was}: answers of {release} are such."
