@@ -6,7 +6,7 @@ NIGHTLY = $(shell sed -n 's/^channel = "\(.*\)"/\1/p' template/rust-toolchain.to
 
 export NAME PYTHON
 
-.PHONY: help hello test test-fast check format bench picture docs lock outdated requirements
+.PHONY: help hello test test-fast check format bench picture docs lock requirements
 
 help: # list these targets
 	@sed -n 's/^\([a-z-]*\):.*# \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -48,10 +48,6 @@ docs: # build the site in build/docs
 lock: # write the template's Cargo.lock after a crate's pin moved
 	@scripts/setup.sh python rust
 	@$(RUN).lock
-
-outdated: # report which pins are behind
-	@scripts/setup.sh python rust
-	@$(RUN).outdated
 
 requirements: # lock the packages of pyproject.toml with uv; UPGRADE=--upgrade moves them
 	uv pip compile $(UPGRADE) --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \

@@ -19,7 +19,6 @@ from .errors import CANISTER_ID, CanisterError, NotProvided, Rejected, Trapped
 
 PAGE = 65536  # Bytes in a page of Wasm or stable memory.
 MAX_STABLE_PAGES = (500 << 30) // PAGE
-MAX_STABLE_PAGES_32 = (4 << 30) // PAGE
 MAX_QUERY_REPLY = 3 << 20
 MAX_UPDATE_REPLY = 2 << 20
 SENT_BYTE_PRICE = 50  # Instructions for each byte of a reply, a reject message or a call's argument.
@@ -128,10 +127,6 @@ class SystemApi:
             "cost_call": lambda _name_size, _size, dst: self._put("cost_call", dst, 0),
             "in_replicated_execution": lambda: int(self.message.mode != "non replicated query"),
             "msg_reject_code": lambda: self.message.reject_code,
-            "stable_grow": lambda pages: self.stable64_grow(pages, MAX_STABLE_PAGES_32),
-            "stable_read": self.stable64_read,
-            "stable_size": lambda: self.state.stable_pages,
-            "stable_write": self.stable64_write,
             "stable64_size": lambda: self.state.stable_pages,
             "time": lambda: self.state.time,
         }
@@ -245,9 +240,9 @@ class SystemApi:
         self.message.new_call = None
         return 0
 
-    def stable64_grow(self, pages: int, limit: int = MAX_STABLE_PAGES) -> int:
+    def stable64_grow(self, pages: int) -> int:
         old = self.state.stable_pages
-        if old + pages > limit:
+        if old + pages > MAX_STABLE_PAGES:
             return -1
         self.state.stable_pages += pages
         return old

@@ -6,7 +6,6 @@ were left out.
 
 import os
 import subprocess
-import sys
 import textwrap
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -38,7 +37,8 @@ def copy(folder: Path, environment: dict[str, str]) -> list[str]:
     show = pyte.Stream(screen).feed
     copier = pexpect.spawn(COPY, cwd=folder, env=environment, encoding="utf-8", dimensions=(LINES, COLUMNS))
     settings = yaml.safe_load((ROOT / "copier.yml").read_text())
-    for question in [settings[name]["help"] for name in settings if not name.startswith("_")]:
+    questions = [settings[name] for name in settings if not name.startswith("_")]
+    for question in [question["help"] for question in questions if question.get("ask") is not False]:
         while question not in "\n".join(screen.display):
             show(copier.read_nonblocking(4096, timeout=30))
         copier.send("\r")
@@ -48,12 +48,8 @@ def copy(folder: Path, environment: dict[str, str]) -> list[str]:
 
 def last_line(command: str, folder: Path, environment: dict[str, str]) -> list[str]:
     """Run a command in `folder` and return the last line that it prints, wrapped."""
-    done = subprocess.run(
-        ["bash", "-c", command], cwd=folder, env=environment, check=False, capture_output=True, text=True
-    )
-    if done.returncode:
-        sys.exit(f"make picture: fix this error of {command}:\n{done.stderr}")
-    return textwrap.wrap(done.stdout.replace(str(folder), "~").splitlines()[-1], COLUMNS)
+    printed = subprocess.check_output(["bash", "-c", command], cwd=folder, env=environment, text=True)
+    return textwrap.wrap(printed.replace(str(folder), "~").splitlines()[-1], COLUMNS)
 
 
 def draw(lines: list[str]) -> str:

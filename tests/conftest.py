@@ -15,7 +15,7 @@ from scripts.workspace import ROOT, copy_template, search_path
 from tests.support import builds
 from tests.support.git import commit, git
 from tests.support.next_version import change_each_file
-from tests.support.projects import DEFAULTS, check_answers
+from tests.support.projects import DEFAULTS, check_answers, run
 from tests.support.updates import NEWEST, NEXT
 
 RELEASES = sorted(path.name.removesuffix(".tar.gz") for path in (ROOT / "tests/releases").glob("*.tar.gz"))
@@ -135,20 +135,11 @@ def build() -> Callable[..., object]:
 
 
 @pytest.fixture(scope="session")
-def module(build, rendered: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """`module(**answers)` is the module that dfx.json's `build` makes, `module("wasm32-...")` the same for a target."""
-
-    @once
-    def module(target: str | None = None, **answers: str | bool) -> Path:
-        folder = shutil.copytree(rendered(**answers), tmp_path_factory.mktemp("module") / "hello")
-        dfx = json.loads((folder / "dfx.json").read_text())["canisters"]["hello_backend"]
-        _, script, *args = dfx["build"].split()
-        assert script == "build.sh"
-        wasm = folder / (dfx["wasm"].replace("wasm64-unknown-unknown", target) if target else dfx["wasm"])
-        builds.share_target(folder)
-        wasm.unlink(missing_ok=True)  # Another project may have left it in the shared target folder.
-        done = build(folder, *args, *([target] if target else []))
-        assert done.returncode == 0, done.stderr
-        return Path(shutil.copy(wasm, folder.parent))
-
-    return module
+def module(build, rendered: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The module that the `build` of dfx.json makes of a project with the default answers."""
+    folder = shutil.copytree(rendered(), tmp_path_factory.mktemp("module") / "hello")
+    dfx = json.loads((folder / "dfx.json").read_text())["canisters"]["hello_backend"]
+    builds.share_target(folder)
+    (folder / dfx["wasm"]).unlink(missing_ok=True)  # Another project may have left it in the shared target folder.
+    run(dfx["build"], folder)
+    return Path(shutil.copy(folder / dfx["wasm"], folder.parent))

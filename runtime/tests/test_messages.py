@@ -2,7 +2,7 @@
 
 import pytest
 
-from runtime import Canister, InvalidModule, Rejected, Trapped
+from runtime import InvalidModule, Rejected, Trapped
 from runtime.tests.modules import PRELUDE, both_word_sizes, calls, everything, failure, install, method, number, wasm
 
 MINUTE = 60 * 10**9
@@ -76,15 +76,6 @@ def test_canister_knows_its_controller():
     canister = install(caller="aaaaa-aa")
     answers = [canister.query("is_controller", principal) for principal in (b"", b"\4")]
     assert answers == [b"\1" + bytes(7), bytes(8)]
-
-
-def test_32_bit_stable_memory_is_the_same_memory():
-    imports = """(import "ic0" "stable_grow" (func $grow_32 (param i32) (result i32)))
-      (import "ic0" "stable_write" (func $write_32 (param i32 i32 i32)))"""
-    body = """(drop (call $grow_32 (i32.const 1))) (call $write_32 (i32.const 9) (i32.const 1024) (i32.const 3))
-      (call $stable_read (i64.const 0) (i64.const 9) (i64.const 3)) (call $append (i32.const 0) (i32.const 3))
-      (call $msg_reply)"""
-    assert Canister.install(wasm(imports + PRELUDE + method(body), 32), b"").call("go", b"") == b"get"
 
 
 REJECTED = calls("", "(call $copy_reject)")

@@ -17,7 +17,7 @@ from tests.support.pages import HOW_TO, blocks, commands, edit, fenced, script
 from tests.support.projects import WASM, replace, run
 from tests.support.updates import NEXT, conflicts, files, update
 
-ADD, LARGE, WASM32 = HOW_TO / "add-a-canister.md", HOW_TO / "more-than-4-gib.md", HOW_TO / "wasm32.md"
+ADD, ADOPT, LARGE, WASM32 = (HOW_TO / f"{name}.md" for name in ("add-a-canister", "adopt", "more-than-4-gib", "wasm32"))
 HELLO, COUNTER = "hello_backend", "counter_backend"
 ARTIFACTS = ".icp/cache/artifacts"
 
@@ -105,9 +105,9 @@ def test_wasm32_page_leads_back_and_updates_keep_it(built: Path, rendered: Proje
     assert "wasm64" not in test.read_text()
 
 
-def test_runtime_page_prints_what_it_shows(module: Project) -> None:
+def test_runtime_page_prints_what_it_shows(module: Path) -> None:
     page = HOW_TO / "without-a-replica.md"
-    command = commands(page, "call greet").replace(f"build/hello/{WASM}", str(module())).replace(".venv/bin/", "")
+    command = commands(page, "call greet").replace(f"build/hello/{WASM}", str(module)).replace(".venv/bin/", "")
     assert run(command, ROOT) == fenced(page, "candid")[0]
 
 
@@ -127,3 +127,20 @@ def test_renamed_project_is_a_fresh_copy_with_its_names(project: Project, commit
     run(commands(HOW_TO / "change-an-answer.md", "project_name="), folder)
     fresh = files(committed(project_name="goodbye", canister_name="greeter"))
     assert {name: files(folder)[name] for name in fresh} == fresh
+
+
+def test_adopt_page_shows_the_edits_that_copier_prints(template: Path, tmp_path: Path) -> None:
+    ((name, dfx),) = json.loads(f"{{{fenced(ADOPT, 'json')[0]}}}").items()
+    (icp,) = yaml.safe_load(fenced(ADOPT, "yaml")[0])
+    before = {"name": name, "recipe": icp["recipe"] | {"type": "@dfinity/rust@v3.3.0"}}
+    (tmp_path / "icp.yaml").write_text(yaml.safe_dump({"canisters": [before]}))
+    own = {"candid": dfx.pop("candid"), "type": "rust"}
+    (tmp_path / "dfx.json").write_text(json.dumps({"canisters": {name: own}}))
+    (tmp_path / "Cargo.toml").touch()
+    message = run(f"copier copy --defaults '{template}' . 2>&1", tmp_path)
+    (keys,) = re.findall(r'^(    "type".*\n(?:    .*\n)*)', message, re.MULTILINE)
+    assert json.loads(f"{{{keys}}}") == dfx
+    (settings,) = re.findall(r"^(    settings:.*\n(?:    .*\n)*)", message, re.MULTILINE)
+    run(commands(ADOPT, "sed "), tmp_path)
+    after = yaml.safe_load((tmp_path / "icp.yaml").read_text())["canisters"]
+    assert [after[0] | yaml.safe_load(settings)] == [icp] and not (tmp_path / "icp.yaml.bak").exists()

@@ -23,8 +23,8 @@ LOADED_FROM_ELSEWHERE = re.compile(
     r"""(?:<(?:script|img|source|iframe)\b[^>]*\bsrc=|<link\b[^>]*\bhref=|@import\s+|url\()["']?(?:https?:)?//.*"""
 )
 PROGRAM = re.compile(
-    r"bash|cargo|cd|copier|curl|dfx|export|git|grep|ic-wasm|icp|make|npm|perl|pipx|rustup|sh|sha256sum|sleep|test|xargs"
-    r"|\.venv/bin/python|[A-Z_]+=.+"
+    r"bash|cargo|cd|copier|curl|dfx|export|git|grep|ic-wasm|icp|make|npm|perl|pipx|rm|rustup|sed|sh|sha256sum"
+    r"|sleep|test|xargs|\.venv/bin/python|[A-Z_]+=.+"
 )
 """The programs that the pages tell the reader to install, and those that macOS and Linux have."""
 FILE = re.compile(r"[\w.-]+(/[\w.-]+)+|[\w.-]+\.(?:json|lock|md|py|sh|toml|wasm|ya?ml)")
@@ -52,16 +52,6 @@ def test_site_builds_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     for file in [*tmp_path.rglob("*.html"), *tmp_path.rglob("*.css")]:
         assert not LOADED_FROM_ELSEWHERE.findall(file.read_text()), file.name
-
-
-def test_index_links_each_page_in_the_order_of_the_sidebar() -> None:
-    index = (DOCS / "index.md").read_text()
-    sidebar = re.findall(r":caption: (.+)\n:hidden:\n\n([^`]+)```", index)
-    assert sum(len(pages.split()) for _, pages in sidebar) == len(PAGES) - 1
-    for caption, pages in sidebar:
-        section = index.split(f"\n## {caption}\n", 1)[1].split("\n## ", 1)[0]
-        linked = re.findall(r"^- \[.+\]\((.+)\.md\)", section, re.MULTILINE)
-        assert linked == pages.split(), f"Link the pages of docs/index.md below {caption} in this order."
 
 
 def test_documents_name_paths_that_exist(rendered: Project) -> None:

@@ -26,7 +26,7 @@ def tables(document: Path) -> list[list[list[str]]]:
     return [[head, *body] for head, _, *body in rows]
 
 
-DEPLOYING, CONTENTS, COMPARED = tables(ENGLISH)
+_, CONTENTS, COMPARED = tables(ENGLISH)
 
 
 def test_readmes_name_files_and_questions_that_exist(rendered: Project) -> None:
@@ -37,13 +37,6 @@ def test_readmes_name_files_and_questions_that_exist(rendered: Project) -> None:
         assert list(project.rglob(file)), file
     questions = re.findall(r"^- `(\w+)`:", ENGLISH.read_text(), re.MULTILINE)
     assert questions and set(questions) <= QUESTIONS.keys()
-
-
-def test_readme_deploys_as_the_generated_readme_does(rendered: Project) -> None:
-    generated = (rendered() / "README.md").read_text()
-    commands = [command for _, *row in DEPLOYING[1:] for cell in row for command in code(cell)]
-    assert len(commands) == 7
-    assert not [command for command in commands if command not in generated]
 
 
 def test_readme_compares_figures_of_the_benchmark() -> None:

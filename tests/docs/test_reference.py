@@ -1,10 +1,11 @@
 """docs/reference: each question has its section, each generated file its line, and both are true."""
 
 import re
+from pathlib import Path
 
 import yaml
 
-from scripts.workspace import ROOT
+from scripts.workspace import ROOT, render
 from tests.cases import CASES
 from tests.conftest import Project
 from tests.support.pages import DOCS, code
@@ -37,9 +38,7 @@ def test_questions_page_says_what_each_answer_does(rendered: Project) -> None:
     recorded = yaml.safe_load((rendered() / ".copier-answers.yml").read_text())
     for name in ASKED:
         default = {True: "yes", False: "no"}.get(recorded[name], f"`{recorded[name]}`")
-        assert fact(name, "Default").endswith(default), (
-            f"Write the default {default} in the section `{name}` of {PAGE}."
-        )
+        assert fact(name, "Default").endswith(default), f"Write the default {default} in `{name}` of {PAGE}."
         named, changes = {file for file in code(fact(name, "Changes")) if "." in file}, CASES[name].changes
         assert named == changes, f"Name {sorted(changes)} under Changes in the section `{name}` of {PAGE}."
         assert fact(name, "Locks you into") and fact(name, "To change it later")
@@ -52,6 +51,17 @@ def test_questions_page_gives_true_examples() -> None:
         wrong = {*allowed} - {*case.accepted, QUESTIONS[name]["default"], case.other}
         wrong |= {*code(fact(name, "Refused"))} - case.refused.keys()
         assert not wrong, f"The section `{name}` of {PAGE} gives examples that tests/cases.py does not have: {wrong}."
+
+
+def test_questions_page_names_files_of_existing_projects(template: Path, tmp_path: Path) -> None:
+    own = {tmp_path / "Cargo.toml", tmp_path / "icp.yaml"}
+    for path in own:
+        path.touch()
+    added = {path for path in render(template, tmp_path, github_actions=True).rglob("*") if path.is_file()} - own
+    named = {word for word in code(SECTIONS["existing"].split("\n- ")[0]) if "." in word} | {
+        *OPTIONAL["github_actions"]
+    }
+    assert {path.relative_to(tmp_path).as_posix() for path in added} == named
 
 
 def test_files_page_lists_each_generated_file_once(rendered: Project) -> None:

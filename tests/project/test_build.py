@@ -14,7 +14,7 @@ from scripts.workspace import cargo, nightly
 from tests.conftest import Project
 from tests.support import builds
 from tests.support.owner import manifest
-from tests.support.pages import HOW_TO, fenced
+from tests.support.pages import HOW_TO, blocks
 from tests.support.projects import LIB, WASM, replace, run
 
 DEPENDENCIES = ["candid.workspace = true", "ic-cdk.workspace = true", 'ic-stable-structures = "=0.7.2"']
@@ -46,19 +46,21 @@ def add_package(folder: Path, name: str, files: dict[str, str], *dependencies: s
 def workspace(
     committed: Project, build, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, subprocess.CompletedProcess]:
-    """A workspace with canisters of every kind, a library and a program for the host; and how `bash build.sh` went."""
+    """A workspace with canisters, libraries and programs of every kind; and how `bash build.sh` went."""
     folder = shutil.copytree(committed(), tmp_path_factory.mktemp("workspace") / "hello")
-    (memory,) = [text for text in fenced(HOW_TO / "adopt.md", "rust") if "impl ic_stable_structures::Memory" in text]
+    (memory,) = [block.text for block in blocks(HOW_TO / "crates.md", "Stable memory") if block.language == "rust"]
     stable = f"mod stable_memory;\nuse stable_memory::DefaultMemoryImpl;\nfn main() {{}}\n{CANISTER}"
     on_the_heap = f"use ic_stable_structures::DefaultMemoryImpl;\n{CANISTER}"
     shared, loud = 'shared = { path = "../shared" }', 'shared = { path = "../shared", features = ["loud"] }'
     add_package(folder, "bin-canister", {"src/main.rs": stable, "src/stable_memory.rs": memory}, *DEPENDENCIES, loud)
-    add_package(folder, "lib-canister", {"src/lib.rs": on_the_heap}, *DEPENDENCIES, shared, is_library=True)
+    library = {"src/lib.rs": on_the_heap, "src/bin/tool.rs": "fn main() {}\n"}
+    add_package(folder, "lib-canister", library, *DEPENDENCIES, shared, is_library=True)
     add_package(folder, "shared", {"src/lib.rs": 'pub const LOUD: bool = cfg!(feature = "loud");\n'})
-    replace(folder / "canisters/shared/Cargo.toml", "", "\n[features]\nloud = []\n")
+    features = '\n[lib]\ncrate-type = ["cdylib", "rlib"]\n\n[features]\nloud = []\n'
+    replace(folder / "canisters/shared/Cargo.toml", "", features)
     add_package(folder, "tool", {"src/main.rs": ON_THE_HOST})
     builds.optimize_less(folder, "hello_backend", "bin-canister", "lib-canister")
-    done = build(folder)
+    done = build(folder, STRUCTURES_ON_HEAP="yes")
     assert done.returncode == 0, done.stderr
     return folder, done
 
@@ -76,15 +78,9 @@ def test_build_sh_builds_every_canister_and_no_other_package(workspace) -> None:
 def test_each_canister_gets_the_features_it_gets_by_name(workspace) -> None:
     folder, done = workspace
     for package, says in {"bin-canister": "(true)", "lib-canister": "(false)"}.items():
-        (line,) = run(f"bash build.sh {package}", folder).splitlines()
+        (line,) = run(f"bash build.sh {package}", folder, STRUCTURES_ON_HEAP="yes").splitlines()
         assert line in done.stdout.splitlines()
         assert Canister.install(Path(line.split(": ")[0])).call("loud") == says
-
-
-def test_build_sh_warns_of_stable_structures_on_the_heap(workspace) -> None:
-    (warning,) = [line for line in workspace[1].stderr.splitlines() if line.startswith("build.sh: ")]
-    assert warning.startswith("build.sh: warning: Give ic-stable-structures a Memory that calls ic_cdk::stable: ")
-    assert "lib_canister.wasm" in warning
 
 
 # What fails
@@ -95,6 +91,13 @@ def refusal(done: subprocess.CompletedProcess[str]) -> str:
     assert done.returncode != 0
     assert "sha256" not in done.stdout
     return done.stderr
+
+
+def test_stable_structures_on_the_heap_are_refused(workspace, build) -> None:
+    assert build(workspace[0], "bin-canister").returncode == 0
+    advice = refusal(build(workspace[0], "lib-canister")).splitlines()[-1]
+    assert advice.startswith("build.sh: Give ic-stable-structures a Memory that calls ic_cdk::stable: ")
+    assert "lib_canister.wasm" in advice
 
 
 def test_a_module_that_does_not_use_the_ic_is_refused(project: Project, build) -> None:

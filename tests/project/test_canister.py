@@ -1,5 +1,7 @@
 """The canister of a new project, compiled: what it answers, and what an upgrade does to it."""
 
+from pathlib import Path
+
 import pytest
 
 from runtime import Canister
@@ -8,9 +10,9 @@ from tests.support.projects import DID
 
 
 @pytest.fixture
-def canister(module: Project) -> Canister:
+def canister(module: Path) -> Canister:
     """A canister with the module of the default answers."""
-    return Canister.install(module())
+    return Canister.install(module)
 
 
 def test_greet_answers_any_name_from_wasm64(canister: Canister) -> None:
@@ -32,8 +34,8 @@ def test_timers_tick_each_minute_and_after_an_upgrade(canister: Canister) -> Non
     assert canister.call("ticks") == "(2 : nat64)"
 
 
-def test_the_module_does_not_contain_its_interface(canister: Canister, module: Project, rendered: Project) -> None:
+def test_the_module_does_not_contain_its_interface(canister: Canister, module: Path, rendered: Project) -> None:
     comment = "Minutes since the canister"
     assert comment in (rendered() / DID).read_text()
-    assert comment.encode() not in module().read_bytes()
+    assert comment.encode() not in module.read_bytes()
     assert "get_candid_pointer" not in canister.exports

@@ -1,101 +1,185 @@
-"""docs/how-to/adopt.md, followed: canisters for wasm32 become wasm64 ones that keep their state and take updates."""
+"""Projects that exist, in many shapes, adopted by docs/how-to/adopt.md and by the message after the copy alone."""
 
+import json
 import re
 import shutil
+from contextlib import chdir, redirect_stderr
+from io import StringIO
+from itertools import pairwise
 from pathlib import Path
+from textwrap import dedent
+
+import pytest
 
 from runtime import Canister
+from scripts.workspace import cargo, share_target
+from tests.conftest import Project
 from tests.support import builds
 from tests.support.git import commit, git
 from tests.support.owner import manifest
-from tests.support.pages import HOW_TO, fenced, script
-from tests.support.projects import replace, run
-from tests.support.updates import NEXT, conflicts
+from tests.support.pages import HOW_TO, blocks, script
+from tests.support.projects import copier_command, replace, run
+from tests.support.shapes import CDK, GREET, PROFILE, SHAPES, Shape, recipe, workspace
+from tests.support.updates import NEXT, conflicts, files
 
+pytestmark = pytest.mark.rust
 PAGE = HOW_TO / "adopt.md"
-NAMES = ("hello_backend", "ledger_backend")
-DEPENDENCIES = ['candid = "0.10"', 'ic-cdk = "0.17"', 'ic-stable-structures = "=0.7.2"']
-CODE = """\
-use ic_stable_structures::DefaultMemoryImpl;
-
-thread_local! {
-    static TOTAL: std::cell::RefCell<ic_stable_structures::StableCell<u64, DefaultMemoryImpl>> =
-        ic_stable_structures::StableCell::init(DefaultMemoryImpl::default(), 0).into();
-}
-
-#[ic_cdk::update]
-fn deposit(amount: u64) -> (candid::Principal, u64) {
-    TOTAL.with_borrow_mut(|total| {
-        total.set(total.get() + amount);
-        (ic_cdk::caller(), *total.get())
-    })
-}
-
-ic_cdk::export_candid!();
-"""
-"""A canister that keeps a number in stable memory."""
+WORKFLOWS = {".github/workflows/ci.yml", ".github/workflows/template.yml"}
+OURS = {".copier-answers.yml", "build.sh", "rust-toolchain.toml", "wasm64.hbs", *WORKFLOWS}
+"""All files that the template may write."""
+Adopted = tuple[Shape, Path, Path, Path]
+"""A shape, the folder of its project before and after the adoption, and the template."""
 
 
-def write_project(project: Path) -> None:
-    """Write and commit a project with two canisters, laid out as by dfx."""
-    files = {
-        ".gitignore": "# What cargo makes\ntarget/\n",
-        "Cargo.toml": f'[workspace]\nmembers = ["src/{NAMES[0]}", "src/{NAMES[1]}"]\nresolver = "2"\n',
-        "README.md": "# Mine\n",
-    }
-    for name in NAMES:
-        files[f"src/{name}/Cargo.toml"] = manifest(name, *DEPENDENCIES)
-        files[f"src/{name}/{name}.did"] = "service : { deposit : (nat64) -> (principal, nat64) }\n"
-        files[f"src/{name}/src/lib.rs"] = CODE
-    for file, text in files.items():
-        (project / file).parent.mkdir(parents=True, exist_ok=True)
-        (project / file).write_text(text)
-    commit(project)
+def adopt(template: Path, project: Path) -> None:
+    """Run the page's first command, check that it changes no file of the owner's, and make the edits of its message."""
+    before = files(project).items()
+    with chdir(project), redirect_stderr(StringIO()) as message:
+        copier_command(*blocks(PAGE)[0].text.replace("TEMPLATE", str(template)).split()[1:])
+    assert before <= files(project).items() and {name for name, _ in files(project).items() - before} <= OURS
+    for paragraph, block in pairwise(re.split(r"\n\n+", message.getvalue())):
+        if block.startswith("    sed"):
+            run(dedent(block), project)
+        elif canister := re.match(r"For dfx, (\S+)\s+in\s+dfx.json\s+gets\s+these\s+keys", paragraph):
+            dfx = json.loads((project / "dfx.json").read_text())
+            dfx["canisters"][canister[1]] |= json.loads(f"{{{block}}}")
+            (project / "dfx.json").write_text(json.dumps(dfx, indent=2) + "\n")
 
 
-def make_edits(project: Path) -> None:
-    """Make the edits of the page to Cargo.toml, and to each canister."""
-    (members,) = re.findall(r"`(members = \[.*?\])`", PAGE.read_text())
-    replace(project / "Cargo.toml", f'members = ["src/{NAMES[0]}"]', members)
-    dependencies, for_tests = fenced(PAGE, "toml")[0].split("\n\n")
-    stable_memory, test = fenced(PAGE, "rust")
-    ((module, use),) = re.findall("`(mod stable_memory;)`.* `(use .*;)`", PAGE.read_text())
-    old, new = "ic_cdk::caller()", "ic_cdk::api::msg_caller()"
-    assert f"`{old}` is `{new}`" in PAGE.read_text()
-    for name in NAMES:
-        replace(project / f"src/{name}/Cargo.toml", "\n".join(DEPENDENCIES[:2]), dependencies)
-        replace(project / f"src/{name}/Cargo.toml", "", f"\n{for_tests}")
-        (project / f"src/{name}/src/stable_memory.rs").write_text(stable_memory)
-        lib = project / f"src/{name}/src/lib.rs"
-        replace(lib, "use ic_stable_structures::DefaultMemoryImpl;", f"{module}\n{use}")
-        replace(lib, old, new)
-        replace(lib, "", f"\n{test}")
+def change(project: Path, file: str, line: str, advice: str) -> None:
+    """Change a line as `bash build.sh --check` says."""
+    lines = (project / file).read_text().splitlines(keepends=True)
+    if version := re.search('Write .*(".*") or newer', advice):
+        new = re.sub('".*"', version[1], lines[int(line) - 1])
+    else:
+        (memory,) = [block for block in blocks(HOW_TO / "crates.md", "Stable memory") if block.language == "rust"]
+        (project / file).with_name("stable_memory.rs").write_text(memory.text)
+        new = "mod stable_memory;\nuse stable_memory::DefaultMemoryImpl;\n"
+    (project / file).write_text("".join([*lines[: int(line) - 1], new, *lines[int(line) :]]))
 
 
-def test_adopted_canisters_keep_their_state_and_take_updates(build, repository: Path, tmp_path: Path) -> None:
-    template, project = shutil.copytree(repository, tmp_path / "template"), tmp_path / "hello"
+def write(project: Path, own: dict[str, str], lock: Path, *packages: str) -> None:
+    """Write a project with a lock and a profile for which other tests have compiled the dependencies."""
+    for name, text in {"Cargo.lock": lock.read_text(), ".gitignore": "target\n.icp\n", **own}.items():
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).write_text(text + PROFILE * (name == "Cargo.toml"))
+    builds.optimize_less(project, *packages)
+    cargo("update", "--workspace", "--quiet", cwd=project)
+
+
+@pytest.fixture(scope="module", params=SHAPES)
+def adopted(
+    request: pytest.FixtureRequest, repository: Path, committed: Project, tmp_path_factory: pytest.TempPathFactory
+) -> Adopted:
+    """A project of each shape, adopted and committed, for the tests below to use one after the other."""
+    shape, folder = SHAPES[request.param], tmp_path_factory.mktemp("existing")
+    before, after = (folder / name / shape.folder for name in ("before", "after"))
+    template = shutil.copytree(repository, folder / "template")
     git(template, "tag", "--delete", NEXT)
-    write_project(project)
-    run(script(PAGE, "Copy the template over the project").replace("TEMPLATE", f"'{template}'"), project)
-    run(script(PAGE, "Put back what is yours"), project)
-    make_edits(project)
-    builds.optimize_less(project, *NAMES)
-    builds.share_target(project)
-    run(script(PAGE, "Build and test"), project)
-    commit(project)
+    if shape.version:
+        shutil.copytree(committed(f"v{shape.version}"), after)
+        replace(after / "Cargo.toml", 'opt-level = "s"\n', "")  # Other tests have compiled the crates without it.
+        run(script(HOW_TO / "update.md", f"A project of version {shape.version}").partition("&& copier")[0], after)
+    write(after, shape.files, committed() / "Cargo.lock", *shape.packages.values())
+    commit(folder / "after", "before")
+    shutil.copytree(folder / "after", folder / "before")
+    adopt(template, after)
+    if (found := run("bash build.sh --check || true", after)) != "Nothing found.\n":
+        change(after, *found.split(":", 2))
+        assert run("bash build.sh --check", after) == "Nothing found.\n"
+    commit(folder / "after")
+    return shape, before, after, template
 
-    run(f"bash build.sh {NAMES[1]} wasm32-unknown-unknown", project)
-    hello, ledger = (project / f"target/wasm64-unknown-unknown/release/{name}.wasm" for name in NAMES)
-    canister = Canister.install(project / f"target/wasm32-unknown-unknown/release/{NAMES[1]}.wasm")
-    for bits, total, next_module in ((32, 5, ledger), (64, 10, hello), (64, 15, ledger)):
+
+def wasm32(project: Path, package: str) -> Path:
+    """Build a package for wasm32 as its owner does, but with the nightly for which the tests have compiled std already."""
+    share_target(project)
+    build = "build --release --quiet -Zbuild-std=std,panic_abort --message-format=json --target=wasm32-unknown-unknown"
+    artifacts = cargo(*build.split(), "--package", package, cwd=project)
+    return Path(re.findall(r'"([^"]*/release/[^"/]*\.wasm)"', artifacts)[-1])
+
+
+def check(shape: Shape, package: str, module: Path, old: Path | None = None, bits: int = 64) -> None:
+    """Check what a module answers after an installation, and after two upgrades, the first from an old module if given."""
+    canister = Canister.install(old or module, shape.init)
+    for calls in (1, 2, 3):
+        names = "me" * (calls if shape.remembers else 1)
+        canister.advance(10)
+        assert canister.call("greet", '("me")') == f'("{package.replace("-", "_")} greets {names}")'
+        canister.upgrade(module, shape.init)
         assert canister.word_bits == bits
-        assert canister.call("deposit", "(5 : nat64)") == f'(principal "2vxsx-fae", {total} : nat64)'
-        canister.upgrade(next_module)
 
+
+def in_dfx(project: Path) -> dict[str, dict]:
+    """Return the canisters in a project's dfx.json."""
+    path = project / "dfx.json"
+    return json.loads(path.read_text())["canisters"] if path.exists() else {}
+
+
+def test_adoption_edits_a_line_or_an_entry_a_canister(adopted: Adopted) -> None:
+    shape, before, after, _ = adopted
+    assert (after / ".github/workflows/ci.yml").exists() == (shape.folder == ".")
+    lines = git(after, "diff", "--numstat", "--relative", "--diff-filter=M", "before", ":!Cargo.lock").splitlines()
+    edits = {name: int(added) for added, _, name in map(str.split, lines)}
+    entries = {name for name, entry in in_dfx(after).items() if entry != in_dfx(before)[name]}
+    assert edits | ({"dfx.json": len(entries)} if entries else {}) == shape.edits
+    assert entries <= shape.packages.keys()
+
+
+def test_adopted_canisters_run_on_wasm64(adopted: Adopted, build) -> None:
+    shape, before, after, _ = adopted
+    old = wasm32(before, "ledger") if shape.remembers else None
+    done = build(after)
+    assert done.returncode == 0, done.stderr
+    built = {Path(line.split(": ")[0]).stem.replace("_", "-") for line in done.stdout.splitlines()}
+    assert built == {name.replace("_", "-") for name in shape.packages.values()}
+    if (after / "icp.yaml").exists():
+        run(f"icp build {' '.join(shape.packages)}", after)
+        for name, package in shape.packages.items():
+            check(shape, package, after / ".icp/cache/artifacts" / name)
+    for name in in_dfx(after).keys() & shape.packages.keys():
+        run(in_dfx(after)[name]["build"], after)
+        check(shape, shape.packages[name], after / in_dfx(after)[name]["wasm"], old)
+
+
+def test_an_update_changes_only_files_of_the_template(adopted: Adopted) -> None:
+    _, _, project, template = adopted
     git(template, "tag", NEXT)
-    own = [project / "README.md", *project.glob("src/*/src/*.rs")]
-    before = [path.read_text() for path in own]
-    run(script(PAGE, "Update later"), project)
+    with chdir(project):
+        copier_command(*script(PAGE, "Update later").split()[1:])
     assert not conflicts(project)
-    assert {"build.sh", "dfx.json", "rust-toolchain.toml"} <= set(git(project, "diff", "--name-only").splitlines())
-    assert before == [path.read_text() for path in own] and before[0] == "# Mine\n"
+    changed = git(project, "diff", "--name-only", "--relative").split()
+    assert {"build.sh", "rust-toolchain.toml"} <= set(changed) <= OURS
+    assert not git(project, "ls-files", "--others", "--exclude-standard")
+    run("git commit --quiet --all --message Update", project)
+
+
+def test_a_project_leaves_the_template_as_it_came(adopted: Adopted, build) -> None:
+    shape, before, after, _ = adopted
+    (after / "back.diff").write_text(run(script(PAGE, "Leave the template"), after))
+    run("git apply --allow-empty --reverse back.diff && rm back.diff", after)
+    left, kept = files(after), files(before)
+    changed = {name for name in left | kept if left.get(name) != kept.get(name)}
+    code = {name for name in shape.edits if not name.endswith((".json", ".yaml"))}
+    assert changed - {*OURS, "Cargo.lock", "src/ledger/src/stable_memory.rs"} == code
+    assert not left.keys() & OURS - WORKFLOWS
+    for name in shape.packages.values() if not shape.version else ():  # Version 1.0.0 did not build with cargo alone.
+        check(shape, name, wasm32(after, name), bits=32)
+
+
+def test_icp_gives_no_canister_the_module_of_another(template: Path, committed: Project, build, tmp_path: Path) -> None:
+    """It fails for a package with two modules and for a workspace without a package. No old module stays for dfx."""
+    own = {"Cargo.toml": workspace("pair"), "pair/Cargo.toml": manifest("pair", *CDK, is_library=False)}
+    own |= {f"pair/src/bin/{name}.rs": f"{GREET}\nfn main() {{}}\n" for name in ("one", "two")}
+    own["icp.yaml"] = f"canisters:\n  - {recipe('one', package='pair')}  - {recipe('none')}"
+    write(tmp_path, own, committed() / "Cargo.lock", "pair")
+    commit(tmp_path)
+    adopt(template, tmp_path)
+    share_target(tmp_path)
+    old = tmp_path / "target/wasm64-unknown-unknown/release/pair.wasm"
+    old.write_bytes(b"old")
+    for name, advice in {"one": "Give each canister a package", "none": "Write the canister's package into"}.items():
+        with pytest.raises(AssertionError, match=advice):
+            run(f"icp build {name}", tmp_path)
+        assert not (tmp_path / ".icp/cache/artifacts" / name).exists()
+    assert not old.exists()

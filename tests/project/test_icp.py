@@ -56,22 +56,24 @@ class Loader(yaml.SafeLoader):
 
 Loader.add_multi_constructor("!", lambda loader, tag, node: loader.construct_scalar(node))
 WASM = '"$ICP_WASM_OUTPUT_PATH"'
-BUILD = "bash build.sh 'hello_backend'"
-PUBLISH = f"ic-wasm {WASM} -o {WASM} metadata candid:service -f '{DID}' -v public --keep-name-section"
+PUBLISH = f"ic-wasm {WASM} -o {WASM} metadata candid:service -f %s -v public --keep-name-section"
+EXTRACT = f'did="$ICP_WASM_OUTPUT_PATH.did"; ! candid-extractor {WASM} >"$did" || {PUBLISH}' % '"$did"'
 SHRINK = f"ic-wasm {WASM} -o {WASM} shrink"
 COMPRESS = f"gzip -n {WASM} && mv {WASM}.gz {WASM}"
 
 
 def commands(folder: Path) -> list[str]:
-    """Return the commands with which icp would build the only canister of a project."""
+    """Return the commands that icp would run for the only canister of a project, after the one that builds its package."""
     shown = yaml.load(run("icp project show", folder), Loader)
     ((_folder, canister),) = shown["canisters"].values()
-    return [command for step in canister["build"]["steps"] for command in step["commands"]]
+    build, *others = [command for step in canister["build"]["steps"] for command in step["commands"]]
+    assert build.startswith("package='hello_backend'; ")
+    return others
 
 
 @pytest.mark.parametrize(("shrink", "compress"), [(True, True), (True, False), (False, True), (False, False)])
 def test_the_recipe_takes_the_steps_of_the_answers(rendered: Project, shrink: bool, compress: bool) -> None:
-    steps = [BUILD, PUBLISH, *[SHRINK] * shrink, *[COMPRESS] * compress]
+    steps = [PUBLISH % f"'{DID}'", *[SHRINK] * shrink, *[COMPRESS] * compress]
     assert commands(rendered(shrink=shrink, gzip=compress)) == steps
 
 
@@ -80,7 +82,7 @@ def test_the_recipe_needs_only_a_package(project: Project) -> None:
     icp = yaml.safe_load((folder / "icp.yaml").read_text())
     icp["canisters"][0]["recipe"]["configuration"] = {"package": "hello_backend"}
     (folder / "icp.yaml").write_text(yaml.safe_dump(icp))
-    assert commands(folder) == [BUILD]
+    assert commands(folder) == [EXTRACT]
 
 
 @pytest.mark.parametrize(("limit", "shown"), [("0", "0"), ("512 mb", "512 mb"), ("1 TiB", str(2**40))])

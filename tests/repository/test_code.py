@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scripts.workspace import ROOT, nightly
+from scripts.workspace import ROOT, nightly, render
 from tests.support.projects import YES_NO
 
 RUST = ["runtime/helper/src/main.rs", "scripts/workloads/src/lib.rs"]
@@ -56,5 +56,14 @@ def test_workflows_of_this_repository_have_no_faults() -> None:
 
 
 @pytest.mark.parametrize("answer", [True, False])
-def test_workflows_of_a_project_have_no_faults(rendered, answer: bool) -> None:
-    lint_workflows(rendered(**dict.fromkeys(YES_NO, answer) | {"github_actions": True}))
+def test_a_projects_script_and_workflows_have_no_faults(rendered, answer: bool) -> None:
+    project = rendered(**dict.fromkeys(YES_NO, answer) | {"github_actions": True})
+    lint_workflows(project)
+    assert not complaints("shellcheck", project / "build.sh")
+
+
+def test_an_existing_projects_script_and_workflows_have_no_faults(template: Path, tmp_path: Path) -> None:
+    (tmp_path / "Cargo.toml").touch()
+    project = render(template, tmp_path, github_actions=True)
+    lint_workflows(project)
+    assert not complaints("shellcheck", project / "build.sh")

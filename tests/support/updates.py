@@ -38,5 +38,5 @@ def by_programs(project: Path) -> dict[str, tuple[bool, bytes]]:
 def conflicts(project: Path) -> set[str]:
     """Return the files with conflict markers, and check that git knows them as unmerged."""
     marked = {name for name, (_, content) in files(project).items() if MARKER.search(content)}
-    assert set(git(project, "diff", "--name-only", "--diff-filter=U").splitlines()) == marked
+    assert set(git(project, "diff", "--name-only", "--relative", "--diff-filter=U").splitlines()) == marked
     return marked

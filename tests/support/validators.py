@@ -43,5 +43,5 @@ def refusal(template: Path, project: Path, answers: Answers, question: str, answ
     `project` is the folder to copy to or to update, and `answers` are those that it was generated with.
     """
     conf = {"dst_path": project, "answers_file": ANSWERS_FILE, "defaults": True, "data": {question: answer}}
-    context = {"_copier_conf": conf, "_external_data": {"recorded": answers}} | answers | {question: answer}
-    return validator(template, question).render(context).strip()
+    context = {"_copier_conf": conf, "_external_data": {"recorded": answers}, "existing": False}
+    return validator(template, question).render(context | answers | {question: answer}).strip()

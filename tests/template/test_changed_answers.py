@@ -58,23 +58,15 @@ def test_an_owners_own_file_is_kept_beside_the_templates(project: Project) -> No
     assert all("# mine\n" in (folder / name).read_text() for name in names)
 
 
-def test_an_update_cannot_rename_the_canister(project: Project) -> None:
-    folder = project()
-    with pytest.raises(ValueError, match="'canister_name': Keep \"hello_backend\": an update cannot rename it"):
-        update(folder, canister_name="other")
+def test_an_update_cannot_rename_or_adopt(project: Project) -> None:
+    folder = project("v1.0.0")
+    for answers, why in (
+        ({"canister_name": "other"}, 'Keep "hello_backend": an'),
+        ({"existing": True}, "Keep no, or start"),
+    ):
+        with pytest.raises(ValueError, match=f"': {why}"):
+            update(folder, NEWEST, **answers)
     assert git(folder, "status", "--porcelain") == ""
-
-
-def test_from_1_0_0_an_own_threshold_conflicts_and_stays(project: Project) -> None:
-    folder = project("v1.0.0", wasm_memory_limit="5 GiB")
-    threshold = '"wasm_memory_threshold": "1 GiB",'
-    replace(folder / "dfx.json", '"wasm_memory_limit"', f'{threshold}\n        "wasm_memory_limit"')
-    commit(folder)
-    update(folder, NEWEST)
-    assert conflicts(folder) == {"dfx.json"}
-    before, ours, theirs, _ = re.split("<<<<<<<|=======|>>>>>>>", (folder / "dfx.json").read_text())
-    assert "--wasm-memory-limit '5 GiB'\"," in before
-    assert threshold in ours and "initialization_values" in ours and theirs.strip() == ""
 
 
 @pytest.fixture

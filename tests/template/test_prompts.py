@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pexpect
+import pytest
 
 from tests.cases import CASES
 from tests.conftest import Project
@@ -69,3 +70,26 @@ def test_an_update_asks_only_what_it_can_change(project: Project) -> None:
     seen += str(terminal.before)
     assert not [question for question in QUESTIONS.keys() - asked if start(question) in seen]
     assert '"shrink": false' in (folder / "dfx.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("own", "asked"), [("LICENSE", ["icp_cli", "github_actions"]), ("ci.yml", ["icp_cli"]), ("build.sh", [])]
+)
+def test_an_existing_project_is_asked_little(template: Path, tmp_path: Path, own: str, asked: list[str]) -> None:
+    """Copier accepts any yes at a prompt, also one that would replace a file. A copy that cannot be says so at once."""
+    workflows = tmp_path / ".github/workflows"
+    workflows.mkdir(parents=True)
+    mine = (workflows if own == "ci.yml" else tmp_path) / own
+    for path in (tmp_path / "Cargo.toml", mine):
+        path.write_text("# mine\n")
+    terminal = copier(tmp_path, "copy", str(template), ".")
+    seen = ""
+    for question in asked:
+        see(terminal, question)
+        seen += str(terminal.before)
+        terminal.send("y")
+    terminal.expect(pexpect.EOF)
+    seen += str(terminal.before)
+    assert not [question for question in QUESTIONS.keys() - asked if start(question) in seen]
+    assert ("Rename or delete build.sh first" in seen) == (not asked) == (not (tmp_path / "wasm64.hbs").exists())
+    assert mine.read_text() == "# mine\n"

@@ -63,11 +63,6 @@ def test_the_usual_words_are_yes_and_no(template: Path, tmp_path: Path, words: t
     assert {question: answers[question] for question in given} == dict.fromkeys(given, answer)
 
 
-@pytest.mark.parametrize("crate", ["ic_cdk", "serde"])
-def test_a_new_canister_cannot_share_a_crates_name(template: Path, tmp_path: Path, crate: str) -> None:
-    assert f'Try "{crate}_app": "{crate}" is a crate in' in refused(template, tmp_path, canister_name=crate)
-
-
 def test_a_crate_of_one_answer_is_refused_only_with_it(template: Path, tmp_path: Path) -> None:
     advice = 'Answer no, or begin again with another canister name: "time" is a crate'
     assert advice in refused(template, tmp_path, canister_name="time", pocket_ic="yes")

@@ -49,9 +49,7 @@ def test_a_released_question_keeps_its_name_and_type(release: str, released: Pat
         assert name in QUESTIONS, f"Bring back the question {name}: an update would forget its answer."
         for key in ("type", "choices", "multiselect", "secret"):
             was = question.get(key)
-            assert QUESTIONS[name].get(key) == was, (
-                f"Change `{key}` of {name} back to {was}: answers of {release} are such."
-            )
+            assert QUESTIONS[name].get(key) == was, f"Change `{key}` of {name} back to {was}, as in {release}."
 
 
 def test_an_answer_that_a_release_accepted_is_accepted(
@@ -76,18 +74,13 @@ def test_a_released_default_is_kept_or_in_the_changelog(release: str, committed:
     before, now = recorded(committed(f"v{release}")), recorded(committed(NEWEST))
     later = (ROOT / "CHANGELOG.md").read_text().split(f"\n## {release}")[0]
     for name in before.keys() & QUESTIONS.keys():
-        assert now[name] == before[name] or f"default of `{name}`" in later, (
-            f"Say in CHANGELOG.md: The default of `{name}` …"
-        )
+        said = f"default of `{name}`"
+        assert now[name] == before[name] or said in later, f"Say in CHANGELOG.md: The {said} …"
 
 
 def test_each_release_is_in_the_changelog() -> None:
     versions = re.findall(r"^## (\d+\.\d+\.\d+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert set(RELEASES) in (set(versions), set(versions[1:]))
-
-
-def test_nobody_needs_to_trust_the_template() -> None:
-    assert not {"_tasks", "_migrations", "_jinja_extensions"} & configuration(ROOT).keys()
 
 
 def test_an_older_copier_is_refused_with_one_sentence(template: Path, tmp_path: Path) -> None:

@@ -69,9 +69,7 @@ def test_an_untouched_project_becomes_a_fresh_copy(project: Project, committed: 
     after = files(folder)
     fresh = files(committed(wasm_memory_limit="5 GiB"))
     gone = before.keys() - after.keys()
-    assert not gone, (
-        f"Add {gone} to _exclude in copier.yml as CONTRIBUTING.md says, so that an update does not delete it."
-    )
+    assert not gone, f"An update deletes {gone}: add it to _exclude in copier.yml as CONTRIBUTING.md says."
     assert {name: after[name] for name in fresh} == fresh | {name: before[name] for name in BY_PROGRAMS}
     assert after.keys() == fresh.keys() | before.keys()
 
