@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from contextlib import chdir, redirect_stderr
+from dataclasses import dataclass
 from io import StringIO
 from itertools import pairwise
 from pathlib import Path
@@ -12,14 +13,12 @@ from textwrap import dedent
 import pytest
 
 from runtime import Canister
-from scripts.workspace import cargo, share_target
+from scripts.workspace import TEMPLATE, cargo, share_target
 from tests.conftest import Project
 from tests.support import builds
 from tests.support.git import commit, git
-from tests.support.owner import manifest
-from tests.support.pages import HOW_TO, blocks, script
+from tests.support.pages import HOW_TO, blocks, edit, script
 from tests.support.projects import copier_command, replace, run
-from tests.support.shapes import CDK, GREET, PROFILE, SHAPES, Shape, recipe, workspace
 from tests.support.updates import NEXT, conflicts, files
 
 pytestmark = pytest.mark.rust
@@ -27,6 +26,33 @@ PAGE = HOW_TO / "adopt.md"
 WORKFLOWS = {".github/workflows/ci.yml", ".github/workflows/template.yml"}
 OURS = {".copier-answers.yml", "build.sh", "rust-toolchain.toml", "wasm64.hbs", *WORKFLOWS}
 """All files that the template may write."""
+PROFILE = "\n[profile.release]" + (TEMPLATE / "Cargo.toml.jinja").read_text().split("[profile.release]")[1]
+"""The template's profile, for which other tests have compiled the dependencies already."""
+
+
+@dataclass
+class Shape:
+    """What tests expect of a project in shapes.md."""
+
+    packages: dict[str, str]  # Of each Rust canister.
+    edits: dict[str, int]  # How many lines of a file, or entries in dfx.json, an adoption changes.
+    folder: str = "."  # Where the project is in its repository.
+    init: str = "()"
+    version: str | None = None  # The version of the template that wrote the other files.
+    remembers: bool = False  # Whether `greet` repeats the names of earlier calls, also after an upgrade.
+
+
+SHAPES = {
+    "one package": Shape({"backend": "greeter"}, {"icp.yaml": 1}, folder="services"),
+    "canisters in folders": Shape(
+        {"backend": "backend", "archive": "archive"}, {"archive/canister.yaml": 1, "backend/canister.yaml": 1}
+    ),
+    "a binary beside a frontend": Shape({"monitor": "monitor-canister"}, {"dfx.json": 1}, init='("greets")'),
+    "dfx and icp-cli": Shape({"hello": "hello-api"}, {"dfx.json": 1, "icp.yaml": 1}),
+    "stable structures": Shape({"ledger": "ledger"}, {"dfx.json": 1, "src/ledger/src/lib.rs": 2}, remembers=True),
+    "an old ic-cdk": Shape({"old": "old"}, {"Cargo.toml": 1, "icp.yaml": 1}),
+    "version 1.0.0": Shape({"hello_backend": "hello_backend"}, {}, version="1.0.0"),
+}
 Adopted = tuple[Shape, Path, Path, Path]
 """A shape, the folder of its project before and after the adoption, and the template."""
 
@@ -58,11 +84,14 @@ def change(project: Path, file: str, line: str, advice: str) -> None:
     (project / file).write_text("".join([*lines[: int(line) - 1], new, *lines[int(line) :]]))
 
 
-def write(project: Path, own: dict[str, str], lock: Path, *packages: str) -> None:
-    """Write a project with a lock and a profile for which other tests have compiled the dependencies."""
-    for name, text in {"Cargo.lock": lock.read_text(), ".gitignore": "target\n.icp\n", **own}.items():
-        (project / name).parent.mkdir(parents=True, exist_ok=True)
-        (project / name).write_text(text + PROFILE * (name == "Cargo.toml"))
+def write(project: Path, shape: str, lock: Path, *packages: str) -> None:
+    """Write a project of shapes.md with a lock and a profile for which other tests have compiled the dependencies."""
+    for block in blocks(Path(__file__).with_name("shapes.md"), shape):
+        assert edit(block, project)
+    if "[profile.release]" not in (project / "Cargo.toml").read_text():
+        replace(project / "Cargo.toml", "", PROFILE)
+    shutil.copy(lock, project)
+    (project / ".gitignore").write_text("target\n.icp\n")
     builds.optimize_less(project, *packages)
     cargo("update", "--workspace", "--quiet", cwd=project)
 
@@ -80,7 +109,7 @@ def adopted(
         shutil.copytree(committed(f"v{shape.version}"), after)
         replace(after / "Cargo.toml", 'opt-level = "s"\n', "")  # Other tests have compiled the crates without it.
         run(script(HOW_TO / "update.md", f"A project of version {shape.version}").partition("&& copier")[0], after)
-    write(after, shape.files, committed() / "Cargo.lock", *shape.packages.values())
+    write(after, request.param, committed() / "Cargo.lock", *shape.packages.values())
     commit(folder / "after", "before")
     shutil.copytree(folder / "after", folder / "before")
     adopt(template, after)
@@ -169,10 +198,7 @@ def test_a_project_leaves_the_template_as_it_came(adopted: Adopted, build) -> No
 
 def test_icp_gives_no_canister_the_module_of_another(template: Path, committed: Project, build, tmp_path: Path) -> None:
     """It fails for a package with two modules and for a workspace without a package. No old module stays for dfx."""
-    own = {"Cargo.toml": workspace("pair"), "pair/Cargo.toml": manifest("pair", *CDK, is_library=False)}
-    own |= {f"pair/src/bin/{name}.rs": f"{GREET}\nfn main() {{}}\n" for name in ("one", "two")}
-    own["icp.yaml"] = f"canisters:\n  - {recipe('one', package='pair')}  - {recipe('none')}"
-    write(tmp_path, own, committed() / "Cargo.lock", "pair")
+    write(tmp_path, "a package with two modules", committed() / "Cargo.lock", "pair")
     commit(tmp_path)
     adopt(template, tmp_path)
     share_target(tmp_path)

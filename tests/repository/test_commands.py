@@ -15,7 +15,7 @@ ANSWER = '("Hello, ICP! Powered by wasm64")'
 
 
 def test_hello_ends_with_the_canisters_answer(build) -> None:
-    printed = run("env -u MAKEFLAGS make hello NAME=made-by-a-test", ROOT)
+    printed = run("env -u MAKEFLAGS make --no-print-directory hello NAME=made-by-a-test", ROOT)
     assert printed.splitlines()[-1] == ANSWER
     assert f">{ANSWER}</text>" in (ROOT / "docs/picture.svg").read_text()
     shutil.rmtree(BUILD / "made-by-a-test")

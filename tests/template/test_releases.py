@@ -81,17 +81,3 @@ def test_a_released_default_is_kept_or_in_the_changelog(release: str, committed:
 def test_each_release_is_in_the_changelog() -> None:
     versions = re.findall(r"^## (\d+\.\d+\.\d+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert set(RELEASES) in (set(versions), set(versions[1:]))
-
-
-def test_an_older_copier_is_refused_with_one_sentence(template: Path, tmp_path: Path) -> None:
-    oldest = configuration(template)["_min_copier_version"]
-    metadata = tmp_path / "copier-9.0.0.dist-info/METADATA"
-    metadata.parent.mkdir()
-    metadata.write_text("Metadata-Version: 2.1\nName: copier\nVersion: 9.0.0\n")
-    command = [sys.executable, "-m", "copier", "copy", "--defaults", str(template), str(tmp_path / "hello")]
-    done = subprocess.run(
-        command, env=os.environ | {"PYTHONPATH": str(tmp_path)}, text=True, capture_output=True, check=False
-    )
-    assert done.returncode == 1
-    assert done.stderr == f"This template requires Copier version >= {oldest}, while your version of Copier is 9.0.0.\n"
-    assert not (tmp_path / "hello").exists()
