@@ -48,8 +48,9 @@ SHAPES = {
         {"backend": "backend", "archive": "archive"}, {"archive/canister.yaml": 1, "backend/canister.yaml": 1}
     ),
     "a binary beside a frontend": Shape({"monitor": "monitor-canister"}, {"dfx.json": 1}, init='("greets")'),
-    "dfx and icp-cli": Shape({"hello": "hello-api"}, {"dfx.json": 1, "icp.yaml": 1}),
-    "stable structures": Shape({"ledger": "ledger"}, {"dfx.json": 1, "src/ledger/src/lib.rs": 2}, remembers=True),
+    "stable structures with both tools": Shape(
+        {"hello": "hello-api"}, {"dfx.json": 1, "icp.yaml": 1, "rs/api/api.rs": 2}, remembers=True
+    ),
     "an old ic-cdk": Shape({"old": "old"}, {"Cargo.toml": 1, "icp.yaml": 1}),
     "version 1.0.0": Shape({"hello_backend": "hello_backend"}, {}, version="1.0.0"),
 }
@@ -157,7 +158,7 @@ def test_adoption_edits_a_line_or_an_entry_a_canister(adopted: Adopted) -> None:
 
 def test_adopted_canisters_run_on_wasm64(adopted: Adopted, build) -> None:
     shape, before, after, _ = adopted
-    old = wasm32(before, "ledger") if shape.remembers else None
+    old = wasm32(before, "hello-api") if shape.remembers else None
     done = build(after)
     assert done.returncode == 0, done.stderr
     built = {Path(line.split(": ")[0]).stem.replace("_", "-") for line in done.stdout.splitlines()}
@@ -190,7 +191,7 @@ def test_a_project_leaves_the_template_as_it_came(adopted: Adopted, build) -> No
     left, kept = files(after), files(before)
     changed = {name for name in left | kept if left.get(name) != kept.get(name)}
     code = {name for name in shape.edits if not name.endswith((".json", ".yaml"))}
-    assert changed - {*OURS, "Cargo.lock", "src/ledger/src/stable_memory.rs"} == code
+    assert changed - {*OURS, "Cargo.lock", "rs/api/stable_memory.rs"} == code
     assert not left.keys() & OURS - WORKFLOWS
     for name in shape.packages.values() if not shape.version else ():  # Version 1.0.0 did not build with cargo alone.
         check(shape, name, wasm32(after, name), bits=32)
