@@ -68,10 +68,15 @@ def write(folder: Path, files: dict[str, str]) -> None:
 def module(build, rendered: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A module with the page's samples."""
     folder = shutil.copytree(rendered(pocket_ic=True), tmp_path_factory.mktemp("samples") / "hello")
-    write(folder, {"Cargo.toml": manifest("samples", *CRATES), ".cargo/config.toml": "profile.release.opt-level = 0\n"})
+    profile = (folder / "Cargo.toml").read_text().partition("[profile.release]")
+    write(folder, {"Cargo.toml": manifest("samples", *CRATES), ".cargo/config.toml": ""})
     (top,) = [block.text for block in blocks(HOW_TO / "crates.md") if block.language and not edit(block, folder)]
-    crates = (folder / "Cargo.toml").read_text().replace('"0.3"', '"=0.3.4"')
-    write(folder, {"src/lib.rs": top + CODE, "Cargo.toml": crates})
+    crates = (folder / "Cargo.toml").read_text().replace('"0.3"', '"=0.3.4"') + "".join(profile[1:])
+    # For getrandom alone, so that the standard library is not compiled again.
+    flags = (
+        (folder / ".cargo/config.toml").read_text().replace(f"target.'{FAMILY}'", "profile.release.package.getrandom")
+    )
+    write(folder, {"src/lib.rs": top + CODE, "Cargo.toml": crates, ".cargo/config.toml": flags})
     done = build(folder)
     assert done.returncode == 0, done.stderr
     return folder / "target/wasm64-unknown-unknown/release/samples.wasm"

@@ -118,7 +118,7 @@ def test_renamed_project_is_a_fresh_copy_with_its_names(project: Project, commit
     for name, content in own.items():
         (folder / name).write_bytes(content)
     commit(folder)
-    run(commands(HOW_TO / "rename.md", "git mv"), folder, CARGO_NET_OFFLINE="true")
+    run(commands(HOW_TO / "rename.md", "git mv"), folder)
     renamed = files(folder)
     assert renamed.pop("old.wasm")[1] == own["old.wasm"]
     assert renamed.pop("src/greeter/src/own.rs")[1] == b"// greeter, hello_backend-utils\n"

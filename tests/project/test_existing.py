@@ -21,7 +21,6 @@ from tests.support.pages import HOW_TO, blocks, edit, script
 from tests.support.projects import copier_command, replace, run
 from tests.support.updates import NEXT, conflicts, files
 
-pytestmark = pytest.mark.rust
 PAGE = HOW_TO / "adopt.md"
 WORKFLOWS = {".github/workflows/ci.yml", ".github/workflows/template.yml"}
 OURS = {".copier-answers.yml", "build.sh", "rust-toolchain.toml", "wasm64.hbs", *WORKFLOWS}
@@ -54,8 +53,6 @@ SHAPES = {
     "an old ic-cdk": Shape({"old": "old"}, {"Cargo.toml": 1, "icp.yaml": 1}),
     "version 1.0.0": Shape({"hello_backend": "hello_backend"}, {}, version="1.0.0"),
 }
-Adopted = tuple[Shape, Path, Path, Path]
-"""A shape, the folder of its project before and after the adoption, and the template."""
 
 
 def adopt(template: Path, project: Path) -> None:
@@ -97,30 +94,6 @@ def write(project: Path, shape: str, lock: Path, *packages: str) -> None:
     cargo("update", "--workspace", "--quiet", cwd=project)
 
 
-@pytest.fixture(scope="module", params=SHAPES)
-def adopted(
-    request: pytest.FixtureRequest, repository: Path, committed: Project, tmp_path_factory: pytest.TempPathFactory
-) -> Adopted:
-    """A project of each shape, adopted and committed, for the tests below to use one after the other."""
-    shape, folder = SHAPES[request.param], tmp_path_factory.mktemp("existing")
-    before, after = (folder / name / shape.folder for name in ("before", "after"))
-    template = shutil.copytree(repository, folder / "template")
-    git(template, "tag", "--delete", NEXT)
-    if shape.version:
-        shutil.copytree(committed(f"v{shape.version}"), after)
-        replace(after / "Cargo.toml", 'opt-level = "s"\n', "")  # Other tests have compiled the crates without it.
-        run(script(HOW_TO / "update.md", f"A project of version {shape.version}").partition("&& copier")[0], after)
-    write(after, request.param, committed() / "Cargo.lock", *shape.packages.values())
-    commit(folder / "after", "before")
-    shutil.copytree(folder / "after", folder / "before")
-    adopt(template, after)
-    if (found := run("bash build.sh --check || true", after)) != "Nothing found.\n":
-        change(after, *found.split(":", 2))
-        assert run("bash build.sh --check", after) == "Nothing found.\n"
-    commit(folder / "after")
-    return shape, before, after, template
-
-
 def wasm32(project: Path, package: str) -> Path:
     """Build a package for wasm32 as its owner does, but with the nightly for which the tests have compiled std already."""
     share_target(project)
@@ -146,8 +119,8 @@ def in_dfx(project: Path) -> dict[str, dict]:
     return json.loads(path.read_text())["canisters"] if path.exists() else {}
 
 
-def test_adoption_edits_a_line_or_an_entry_a_canister(adopted: Adopted) -> None:
-    shape, before, after, _ = adopted
+def check_edits(shape: Shape, before: Path, after: Path) -> None:
+    """Check that an adoption edits a line or an entry a canister."""
     assert (after / ".github/workflows/ci.yml").exists() == (shape.folder == ".")
     lines = git(after, "diff", "--numstat", "--relative", "--diff-filter=M", "before", ":!Cargo.lock").splitlines()
     edits = {name: int(added) for added, _, name in map(str.split, lines)}
@@ -156,10 +129,10 @@ def test_adoption_edits_a_line_or_an_entry_a_canister(adopted: Adopted) -> None:
     assert entries <= shape.packages.keys()
 
 
-def test_adopted_canisters_run_on_wasm64(adopted: Adopted, build) -> None:
-    shape, before, after, _ = adopted
+def check_modules(shape: Shape, before: Path, after: Path) -> None:
+    """Check what the modules answer that build.sh, icp and dfx's command make."""
     old = wasm32(before, "hello-api") if shape.remembers else None
-    done = build(after)
+    done = builds.build(after)
     assert done.returncode == 0, done.stderr
     built = {Path(line.split(": ")[0]).stem.replace("_", "-") for line in done.stdout.splitlines()}
     assert built == {name.replace("_", "-") for name in shape.packages.values()}
@@ -172,9 +145,8 @@ def test_adopted_canisters_run_on_wasm64(adopted: Adopted, build) -> None:
         check(shape, shape.packages[name], after / in_dfx(after)[name]["wasm"], old)
 
 
-def test_an_update_changes_only_files_of_the_template(adopted: Adopted) -> None:
-    _, _, project, template = adopted
-    git(template, "tag", NEXT)
+def check_update(project: Path) -> None:
+    """Check that an update to the next version changes only files of the template."""
     with chdir(project):
         copier_command(*script(PAGE, "Update later").split()[1:])
     assert not conflicts(project)
@@ -184,8 +156,8 @@ def test_an_update_changes_only_files_of_the_template(adopted: Adopted) -> None:
     run("git commit --quiet --all --message Update", project)
 
 
-def test_a_project_leaves_the_template_as_it_came(adopted: Adopted, build) -> None:
-    shape, before, after, _ = adopted
+def check_leaving(shape: Shape, before: Path, after: Path) -> None:
+    """Check that a project leaves the template as it came, but for its code, and builds for wasm32 again."""
     (after / "back.diff").write_text(run(script(PAGE, "Leave the template"), after))
     run("git apply --allow-empty --reverse back.diff && rm back.diff", after)
     left, kept = files(after), files(before)
@@ -195,6 +167,35 @@ def test_a_project_leaves_the_template_as_it_came(adopted: Adopted, build) -> No
     assert not left.keys() & OURS - WORKFLOWS
     for name in shape.packages.values() if not shape.version else ():  # Version 1.0.0 did not build with cargo alone.
         check(shape, name, wasm32(after, name), bits=32)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_a_project_moves_to_wasm64_updates_and_leaves(
+    repository: Path, committed: Project, build, tmp_path: Path, name: str
+) -> None:
+    shape = SHAPES[name]
+    before, after = (tmp_path / folder / shape.folder for folder in ("before", "after"))
+    template = shutil.copytree(repository, tmp_path / "template")
+    git(template, "tag", "--delete", NEXT)
+    if shape.version:
+        shutil.copytree(committed(f"v{shape.version}"), after)
+        replace(after / "Cargo.toml", 'opt-level = "s"\n', "")  # Other tests have compiled the crates without it.
+        page = HOW_TO / "update.md"
+        run(script(page, f"A project of version {shape.version}").partition("&& copier")[0], after)
+    write(after, name, committed() / "Cargo.lock", *shape.packages.values())
+    commit(tmp_path / "after", "before")
+    shutil.copytree(tmp_path / "after", tmp_path / "before")
+    adopt(template, after)
+    if (found := run("bash build.sh --check || true", after)) != "Nothing found.\n":
+        change(after, *found.split(":", 2))
+        assert run("bash build.sh --check", after) == "Nothing found.\n"
+    commit(tmp_path / "after")
+
+    check_edits(shape, before, after)
+    check_modules(shape, before, after)
+    git(template, "tag", NEXT)
+    check_update(after)
+    check_leaving(shape, before, after)
 
 
 def test_icp_gives_no_canister_the_module_of_another(template: Path, committed: Project, build, tmp_path: Path) -> None:

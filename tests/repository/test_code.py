@@ -62,7 +62,7 @@ def test_a_projects_script_and_workflows_have_no_faults(rendered, answer: bool) 
     assert not complaints("shellcheck", project / "build.sh")
 
 
-def test_an_existing_projects_script_and_workflows_have_no_faults(template: Path, tmp_path: Path) -> None:
+def test_files_of_an_existing_project_have_no_faults(template: Path, tmp_path: Path) -> None:
     (tmp_path / "Cargo.toml").touch()
     project = render(template, tmp_path, github_actions=True)
     lint_workflows(project)

@@ -20,7 +20,8 @@ src/hello_backend/Cargo.toml src/hello_backend/hello_backend.did src/hello_backe
 """An owner's files, with the names of a new project's and with the ids of a live canister."""
 DFX = """{"canisters": { "hello_backend": {"type": "rust", "package": "hello_backend", "candid": "a.did"},
 "many": {"candid": "a.did", "crate": "second-bin", "package": "many-bins", "post_install": "true", "type": "rust"},
-"own": {"type": "custom", "build": ["mkdir -p out", "cargo build -p the-own"], "wasm": "a.wasm", "metadata": []},
+"own": {"type": "custom", "build": ["cargo test -p a", "cargo build -p the-own"], "wasm": "a.wasm", "metadata": []},
+"two": {"type": "custom", "build": "cargo build -p a -p the-two", "wasm": "target/wasm32-unknown-unknown/release/the_two.wasm"},
 "gz": {"type": "custom", "shrink": false, "wasm": "target/wasm32-unknown-unknown/release/a.wasm.gz"},
 "frontend": {"type": "assets", "build": "cargo build"}, "motoko": {"main": "main.mo"},
 "remote": {"type": "custom", "wasm": "https://a.org/a"} }}"""
@@ -47,7 +48,7 @@ Cargo.toml .copier-answers.yml | a=b | Add --answers-file .copier-answers.wasm64
 
 def write(folder: Path, names: str, top: Path | None = None, **texts: str) -> dict[str, tuple[bool, bytes]]:
     """Write files of an owner's, `dfx` and `icp` with a text, commit them in `top` or `folder`, and return `files`."""
-    for name, text in (dict.fromkeys(names.split(), "mine: 1\n") | texts).items():
+    for name, text in (dict.fromkeys(names.split(), "canister_name: mine\n") | texts).items():
         path = folder / {"dfx": "dfx.json", "icp": "icp.yaml"}.get(name, name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
@@ -96,19 +97,19 @@ def test_a_later_answer_loses_no_file_of_the_owners(repository: Path, tmp_path: 
     before = write(tmp_path, f"Cargo.toml icp.yaml {CI}")
     copy(repository, tmp_path)
     commit(tmp_path)
-    for question, why in {
-        "icp_cli": "Run git rm wasm64.hbs &",
-        "existing": "Keep yes, or start again as in docs/",
-    }.items():
+    for question, answer, why in (
+        ("icp_cli", False, "Run git rm wasm64.hbs &"),
+        ("existing", False, "Keep yes, or start again as in docs/"),
+        ("github_actions", True, f"Rename {CI} first, or use --data github_actions=no: "),
+    ):
         with pytest.raises(ValueError, match=f"': {why}") as refusal:
-            update(tmp_path, **{question: False})
+            update(tmp_path, **{question: answer})
         assert "icp.yaml" not in str(refusal.value) and git(tmp_path, "status", "--porcelain") == ""
-    update(tmp_path, github_actions=True)
-    assert conflicts(tmp_path) == {CI} and "mine: 1\n" in (tmp_path / CI).read_text()
-    run("git rm wasm64.hbs && git add . && git commit --message=No", tmp_path)
+    with pytest.raises(ValueError, match=f"Rename {CI} first, or use --data github_actions=no: "):
+        copy(repository, tmp_path, "--overwrite", "--data=github_actions=yes")
+    run("git rm wasm64.hbs && git commit --message=No", tmp_path)
     update(tmp_path, icp_cli=False)
-    after = files(tmp_path)
-    assert after.keys() == before.keys() | OWN | {TEMPLATE} and after["icp.yaml"] == before["icp.yaml"]
+    assert before.items() <= files(tmp_path).items() and files(tmp_path).keys() == before.keys() | OWN
 
 
 @pytest.mark.parametrize("row", REFUSED.splitlines())
@@ -132,7 +133,7 @@ def test_a_new_project_keeps_a_readme_and_gitignore(repository: Path, tmp_path: 
     commit(tmp_path)
     update(tmp_path, NEXT)
     assert conflicts(tmp_path) == {"README.md", ".gitignore"}
-    assert all("mine: 1\n" in (tmp_path / name).read_text() for name in before)
+    assert all("canister_name: mine\n" in (tmp_path / name).read_text() for name in before)
 
 
 def test_the_message_has_the_edits_of_each_canister(template: Path, tmp_path: Path, capsys: Said) -> None:
@@ -157,7 +158,7 @@ def test_the_message_has_the_edits_of_each_canister(template: Path, tmp_path: Pa
         new = dict(pairs)
         assert len(new) == len(pairs) and own.items() <= new.items() and new["type"] == "custom"
         built.append((new["build"], str(Path(new["wasm"]).relative_to(Path(WASM).parent)), "gzip" in new))
-    names = {"hello_backend": "hello_backend", "many-bins": "second-bin", "the-own": "the-own", "a": "a"}
+    names = {"hello_backend": "hello_backend", "many-bins": "second-bin", "the-own": "the-own", "the-two": "the-two", "a": "a"}
     assert built == [(f"bash build.sh {name}", f"{module}.wasm", name == "a") for name, module in names.items()]
 
 
