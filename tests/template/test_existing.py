@@ -122,6 +122,8 @@ def test_a_copy_is_refused_before_it_replaces_a_file(template: Path, tmp_path: P
     assert all(name in str(refusal.value) for name in names.split() if name != "Cargo.toml")
     if way_out:
         copy(template, tmp_path, "--overwrite", way_out)
+    if "--answers" in way_out:
+        assert f"copier update {way_out.replace('=', ' ')} --defaults" in (tmp_path / TEMPLATE).read_text()
     assert before.items() <= files(tmp_path).items()
 
 
