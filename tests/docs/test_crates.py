@@ -35,15 +35,15 @@ OLD = {
     "Cargo.toml": 'workspace.members = ["one", "two", "tool"]\nworkspace.resolver = "2"\n[workspace.dependencies]\n'
     'ic-cdk = { features = [], version = "=0.17.2" } # -> ic-cdk = "0.18.3"\ncandid = "0.10"\n',
     "one/Cargo.toml": manifest("one", 'candid = "=0.10.20" # -> candid = "0.10.22"', "ic-cdk.workspace = true")
-    + 'ic-ledger-types = "0.13" # + ic-ledger-types = "0.15"\ngetrandom = { version = "=0.2.17", features = ["custom"] }\n'
+    + 'ic-ledger-types = "=0.13.0" # + ic-ledger-types = "=0.15.0"\ngetrandom = { version = "=0.2.17", features = ["custom"] }\n'
     'ic-stable-structures = "=0.7.2"\n[dependencies.ic-cdk-macros]\nversion="0.17" # -> version = "0.18.3"\n'
     f"[target.'{WASM32}'.dependencies] # -> [target.'{FAMILY}'.dependencies]\n",
     "one/src/lib.rs": f"// #[{WASM32}] + getrandom::register_custom_getrandom!(one);\n"
     "use ic_stable_structures::{\n    DefaultMemoryImpl, // -> StableCell, // For stable_memory.rs\n};\n"
     f"use core::arch::wasm32 as arch; // -> use core::arch::wasm64 as arch;\n#[{WASM32}] // -> #[{FAMILY}]\n",
     "two/Cargo.toml": manifest("two", 'cdk = { package = "ic-cdk", version = "0.17" } # -> ic-cdk = "0.18.3"')
-    + 'ic-cdk-timers="0.11" # -> ic-cdk-timers = "0.12.1"\nic-stable-structures.version = "0.7"\ngetrandom = "=0.3.4"\n'
-    'candid.workspace = true\n[dev-dependencies]\nrand = "0.7"\n',
+    + 'ic-cdk-timers="=0.11.1" # -> ic-cdk-timers = "0.12.1"\nic-stable-structures.version = "0.7"\ngetrandom = "=0.3.4"\n'
+    'candid.workspace = true\n[dev-dependencies]\nrand = "=0.7.3"\n',
     "two/src/lib.rs": '#![cfg_attr(target_arch = "wasm64", feature(simd_wasm64))]\n'
     "use ic_stable_structures::Memory;\ntype Cell = ic_stable_structures::StableCell<u64, DefaultMemoryImpl>;\n"
     'use stable_memory::DefaultMemoryImpl;\n#[cfg(any(\n    target_arch = "wasm64",\n    target_arch = "wasm32",\n))]\n'
