@@ -199,14 +199,19 @@ def test_a_project_moves_to_wasm64_updates_and_leaves(
 
 
 def test_icp_gives_no_canister_the_module_of_another(template: Path, committed: Project, build, tmp_path: Path) -> None:
-    """It fails for a package with two modules and for a workspace without a package. No old module stays for dfx."""
-    write(tmp_path, "a package with two modules", committed() / "Cargo.lock", "pair")
+    """It fails where modules can be mixed up. No old module stays for dfx."""
+    write(tmp_path, "modules that can be mixed up", committed() / "Cargo.lock", "pair", "twin-a")
     commit(tmp_path)
     adopt(template, tmp_path)
     share_target(tmp_path)
     old = tmp_path / "target/wasm64-unknown-unknown/release/pair.wasm"
     old.write_bytes(b"old")
-    for name, advice in {"one": "Give each canister a package", "none": "Write the canister's package into"}.items():
+    advices = {
+        "one": "Give each canister a package of its own",
+        "twin": "Rename one of the targets called twin",
+        "none": "Write the canister's package into",
+    }
+    for name, advice in advices.items():
         with pytest.raises(AssertionError, match=advice):
             run(f"icp build {name}", tmp_path)
         assert not (tmp_path / ".icp/cache/artifacts" / name).exists()
