@@ -165,7 +165,9 @@ def check_leaving(shape: Shape, before: Path, after: Path) -> None:
     code = {name for name in shape.edits if not name.endswith((".json", ".yaml"))}
     assert changed - {*OURS, "Cargo.lock", "rs/api/stable_memory.rs"} == code
     assert not left.keys() & OURS - WORKFLOWS
-    for name in shape.packages.values() if not shape.version else ():  # Version 1.0.0 did not build with cargo alone.
+    if shape.version or "Cargo.toml" in shape.edits:
+        return  # Version 1.0.0 did not build with cargo alone. Another ic-cdk would take long to compile.
+    for name in shape.packages.values():
         check(shape, name, wasm32(after, name), bits=32)
 
 

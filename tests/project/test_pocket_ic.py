@@ -10,14 +10,9 @@ from tests.conftest import Project
 from tests.support import builds
 from tests.support.projects import LIB, replace, run
 
-pytestmark = [
-    pytest.mark.rust,
-    pytest.mark.xdist_group("host"),
-]  # Beside the builds for wasm64: cargo locks each apart.
-
 
 @pytest.mark.parametrize("timers", [True, False], ids=["timers", "no timers"])
-def test_the_pocket_ic_test_compiles_without_a_warning(project: Project, timers: bool) -> None:
+def test_the_pocket_ic_test_compiles_without_a_warning(project: Project, build, timers: bool) -> None:
     folder = project(pocket_ic=True, timers=timers)
     builds.share_target(folder)
     cargo("clippy", "--quiet", "--locked", "--test=pocket_ic", "--", "--deny=warnings", cwd=folder)
@@ -25,7 +20,7 @@ def test_the_pocket_ic_test_compiles_without_a_warning(project: Project, timers:
 
 if os.environ.get("POCKET_IC_BIN"):
 
-    def test_the_pocket_ic_test_runs_the_source_as_it_is(project: Project) -> None:
+    def test_the_pocket_ic_test_runs_the_source_as_it_is(project: Project, build) -> None:
         folder = project(pocket_ic=True)
         builds.share_target(folder)
         command = ["rustup", "run", nightly(), "cargo", "test", "--locked", "--test=pocket_ic"]
