@@ -1,5 +1,6 @@
 """The pages: the site builds, every page can be reached, and every command in a page exists."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -45,11 +46,18 @@ COMMANDS = [(page.name, command) for page in PAGES + OTHERS for command in shell
 """The page and the words of each command."""
 
 
-def test_site_builds_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
+@pytest.mark.parametrize("repository", ["", "owner/name"])
+def test_site_builds_and_loads_nothing_from_elsewhere(repository: str, tmp_path: Path) -> None:
     (options,) = re.findall(r"sphinx-build (.* -W .*) docs build/docs$", MAKEFILE, re.MULTILINE)
     command = [sys.executable, "-m", "sphinx", *shlex.split(options.replace("build/", f"{tmp_path}/")), DOCS, tmp_path]
-    done = subprocess.run(command, text=True, capture_output=True, check=False)
+    server = "https://example.com" if repository else ""
+    github = {"GITHUB_SERVER_URL": server, "GITHUB_REPOSITORY": repository}  # GitHub's runner sets both.
+    done = subprocess.run(command, env=os.environ | github, text=True, capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    pages = {page: page.read_text() for page in tmp_path.rglob("*.html")}
+    address = f"{server}/{repository}" if repository else "TEMPLATE"
+    assert f" {address} hello" in re.sub("<[^>]*>", "", pages[tmp_path / "index.html"])
+    assert not (repository and any("TEMPLATE" in text for text in pages.values()))
     for file in [*tmp_path.rglob("*.html"), *tmp_path.rglob("*.css")]:
         assert not LOADED_FROM_ELSEWHERE.findall(file.read_text()), file.name
 
@@ -57,7 +65,8 @@ def test_site_builds_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
 def test_documents_name_paths_that_exist(rendered: Project) -> None:
     for document in OTHERS:  # Sphinx checks the links of the pages.
         for link in re.findall(r"\]\(([^):#]+)(?:#[^)]*)?\)", document.read_text()):
-            assert (document.parent / link).exists(), f"{document.name}: {link}"
+            is_page_of_github = link.startswith("../../actions/")  # Relative to /OWNER/REPOSITORY/blob/BRANCH.
+            assert is_page_of_github or (document.parent / link).exists(), f"{document.name}: {link}"
     canister = rendered(pocket_ic=True) / "src/hello_backend"
     for document in PAGES + OTHERS[:3]:  # The changelog also names files that are gone.
         for path in re.findall(
