@@ -86,11 +86,16 @@ def build(folder: Path, canister: str, profile: str = OURS, target: str = "wasm6
 
 
 def measure(wasm: Path) -> Module:
-    """Return the bytes as built, after `ic-wasm shrink` and then gzipped, and the instructions of each workload it has."""
-    shrunk = wasm.with_suffix(".shrunk")
+    """Return the sizes and the instructions of each workload.
+
+    The sizes are the bytes as built, after `ic-wasm shrink` with and without the names of functions, and gzipped.
+    """
+    shrunk, named = wasm.with_suffix(".shrunk"), wasm.with_suffix(".named")
+    subprocess.run(["ic-wasm", wasm, "-o", named, "shrink", "--keep-name-section"], check=True)
     subprocess.run(["ic-wasm", wasm, "-o", shrunk, "shrink"], check=True)
     data = shrunk.read_bytes()
-    sizes = {"built": wasm.stat().st_size, "bytes": len(data), "gzipped": len(gzip.compress(data, 9, mtime=0))}
+    sizes = {"built": wasm.stat().st_size, "named": named.stat().st_size, "bytes": len(data)}
+    sizes["gzipped"] = len(gzip.compress(data, 9, mtime=0))
     canister = Canister.install(data, wasm_memory_limit="6 GiB")
     methods = [method for method in WORKLOADS if f"canister_update {method}" in canister.exports]
     counts = {method: re.findall(r"[\d_]+", str(canister.update(method)))[0] for method in methods}
@@ -145,34 +150,26 @@ def page(figures: dict[str, Any]) -> str:
 
 
 def chart(figures: dict[str, Any]) -> str:
-    """Return docs/reference/benchmark.svg: two bars for each workload and size, and a line at cargo's default."""
-    base = find(figures, "workloads", CARGO, "wasm64")
-    series = [(target, compare(find(figures, "workloads", OURS, target), base)) for target in ("wasm64", "wasm32")]
-    colors, inks = {"wasm64": "#c2410c", "wasm32": "#9ca3af"}, {"wasm64": "white", "wasm32": "black"}
-    left, one, top, step = 12, 320, 66, 44  # Pixels: margin, length of the bar 1, head, height of a group.
-    bottom = top + step * len(series[0][1])
+    """Return docs/reference/benchmark.svg: a bar for each workload and size, and a line at cargo's default."""
+    ratios = compare(*(find(figures, "workloads", profile, "wasm64") for profile in (OURS, CARGO)))
+    left, one, top, step = 12, 300, 44, 27  # Pixels: margin, length of the bar 1, head, height of a row.
+    bottom = top + step * len(ratios)
     svg = ET.Element("svg", xmlns="http://www.w3.org/2000/svg", viewBox=f"0 0 360 {bottom + 8}", width="440")
     ET.SubElement(svg, "rect", {"width": "100%", "height": "100%", "rx": "6", "fill": "white"})
-    texts = ET.SubElement(svg, "g", {"font-family": "system-ui, sans-serif", "font-size": "12"})
+    texts = ET.SubElement(svg, "g", {"font-family": "system-ui, sans-serif", "font-size": "13"})
 
     def text(x: int, y: int, words: str, **style: str) -> None:
         ET.SubElement(texts, "text", {"x": str(x), "y": str(y), **style}).text = words
 
-    def bar(x: int, y: int, width: float, fill: str) -> None:
-        ET.SubElement(texts, "rect", x=str(x), y=str(y), width=f"{width:.1f}", height="12", fill=fill)
-
-    text(left, 20, "Instructions and size: less is better", **{"font-weight": "bold"})
-    for n, (target, _) in enumerate(series):
-        bar(left + 160 * n, 30, 12, colors[target])
-        text(left + 160 * n + 18, 40, f"{OURS}, {target}")
-    text(left + one, 58, f"{CARGO}, wasm64 = 1", **{"text-anchor": "end"})
-    for row, name in enumerate(series[0][1]):
-        text(left, top + step * row + 11, name)
-        for n, (target, ratios) in enumerate(series):
-            y = top + step * row + 15 + 13 * n
-            bar(left, y, one * ratios[name], colors[target])
-            text(left + 4, y + 10, f"{ratios[name]:.2f}", fill=inks[target], **{"font-size": "10"})
-    ET.SubElement(svg, "path", d=f"M{left + one} 62V{bottom}", stroke="black")
+    text(left, 18, "Instructions and size: less is better", **{"font-weight": "bold"})
+    text(left + one, 36, "cargo's default profile = 1", **{"text-anchor": "end"})
+    for row, (name, ratio) in enumerate(ratios.items()):
+        y = top + step * row
+        width = f"{one * ratio:.1f}"
+        ET.SubElement(texts, "rect", x=str(left), y=str(y), width=width, height=str(step - 4), fill="#fdba74")
+        text(left + 5, y + 16, name)
+        text(left + one + 8, y + 16, f"{ratio:.2f}", **{"font-weight": "bold"})
+    ET.SubElement(svg, "path", d=f"M{left + one} {top - 3}V{bottom}", stroke="black")
     ET.indent(svg)
     return ET.tostring(svg, encoding="unicode") + "\n"
 

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import yaml
 
+from runtime import system_api
+from runtime.canister import INSTRUCTION_LIMITS
+from runtime.module import MAX_HEAP_BYTES
 from scripts.workspace import ROOT, render
 from tests.cases import CASES
 from tests.conftest import Project
@@ -77,3 +80,14 @@ def test_pins_page_names_files_that_exist(rendered: Project) -> None:
     named = {word for word in code((DOCS / "reference/pins.md").read_text()) if re.fullmatch(r"[\w./]+\.\w+", word)}
     gone = {file for file in named - generated(rendered) if not (ROOT / file).is_file()}
     assert len(named) > 5 and not gone, f"docs/reference/pins.md names files that do not exist: {sorted(gone)}."
+
+
+def test_limits_page_has_the_limits_of_the_runtime() -> None:
+    rows = dict(re.findall(r"^\| (.+?) \| (.+?) \|$", (DOCS / "reference/limits.md").read_text(), re.MULTILINE))
+    limits = {f"heap, wasm{bits}": f"{size >> 30} GiB" for bits, size in MAX_HEAP_BYTES.items()}
+    limits |= {"stable memory": f"{system_api.MAX_STABLE_PAGES * system_api.PAGE >> 30} GiB"}
+    limits |= {"reply of an update call": f"{system_api.MAX_UPDATE_REPLY >> 20} MiB"}
+    limits |= {"reply of a query": f"{system_api.MAX_QUERY_REPLY >> 20} MiB"}
+    for kind, words in {"update": "an update call, a timer or a callback", "query": "a query"}.items():
+        limits[f"instructions of {words}"] = f"{INSTRUCTION_LIMITS[kind] // 10**9} billion"
+    assert limits.items() <= rows.items()
