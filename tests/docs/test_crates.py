@@ -70,13 +70,13 @@ def module(build, rendered: Project, tmp_path_factory: pytest.TempPathFactory) -
     folder = shutil.copytree(rendered(pocket_ic=True), tmp_path_factory.mktemp("samples") / "hello")
     profile = (folder / "Cargo.toml").read_text().partition("[profile.release]")
     write(folder, {"Cargo.toml": manifest("samples", *CRATES), ".cargo/config.toml": ""})
-    (top,) = [block.text for block in blocks(HOW_TO / "crates.md") if block.language and not edit(block, folder)]
+    sample, top = [block.text for block in blocks(HOW_TO / "crates.md") if block.language and not edit(block, folder)]
     crates = (folder / "Cargo.toml").read_text().replace('"0.3"', '"=0.3.4"') + "".join(profile[1:])
     # For getrandom alone, so that the standard library is not compiled again.
     flags = (
         (folder / ".cargo/config.toml").read_text().replace(f"target.'{FAMILY}'", "profile.release.package.getrandom")
     )
-    write(folder, {"src/lib.rs": top + CODE, "Cargo.toml": crates, ".cargo/config.toml": flags})
+    write(folder, {"src/lib.rs": top + sample + CODE, "Cargo.toml": crates, ".cargo/config.toml": flags})
     done = build(folder)
     assert done.returncode == 0, done.stderr
     return folder / "target/wasm64-unknown-unknown/release/samples.wasm"
@@ -93,6 +93,7 @@ class Seeded(Canister):
 
 def test_getrandom_gives_bytes_once_it_has_a_seed(module: Path) -> None:
     canister = Seeded.install(module)
+    assert "\\00\\01\\02" in canister.call("random_bytes")
     for _ in range(2):
         with pytest.raises(Trapped, match="await randomness::seed"):
             canister.call("random")
