@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs what the scripts and tests need: scripts/setup.sh [python|rust|helper|npm]..., everything without arguments.
+# Installs what the scripts and tests need: scripts/setup.sh [python|rust|helper|npm]... Without arguments, it installs everything.
 # python: the packages of requirements.txt in .venv. rust: the nightly that the template pins. helper: rust, and the program
-# in runtime/helper. npm: ic-wasm and icp in scripts/npm. Parts that are installed already are left alone.
+# in runtime/helper. npm: ic-wasm and icp in scripts/npm. It skips the parts that are already installed.
 set -euo pipefail
 
 fail() {
@@ -17,7 +17,7 @@ quietly() { # PART ADVICE COMMAND...
 }
 
 setup_python() {
-  local python=${PYTHON:-python3} advice="Install Python 3.11 or newer, or name yours with PYTHON=/path/to/python3"
+  local python=${PYTHON:-python3} advice="Install Python 3.11 or newer, or set PYTHON=/path/to/python3"
   command -v "$python" >/dev/null || fail "$advice: $python was not found."
   "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || fail "$advice: $("$python" --version) is too old."
   command -v git >/dev/null || fail "Install git: it was not found."
@@ -51,12 +51,12 @@ setup_helper() {
 }
 
 npm_ci() (
-  cd scripts/npm # With --prefix, npm would look for its global settings there.
+  cd scripts/npm # With --prefix, npm would read its global settings from there.
   npm ci --no-audit --no-fund
 )
 
 setup_npm() {
-  if [ "$(uname -sm)" != 'Linux x86_64' ]; then # npm has no other packages with programs that need no Node.js.
+  if [ "$(uname -sm)" != 'Linux x86_64' ]; then # scripts/npm has only programs for Linux on x86-64.
     type ic-wasm icp >/dev/null 2>&1 ||
       fail "Run npm install -g @icp-sdk/ic-wasm @icp-sdk/icp-cli: ic-wasm or icp was not found."
     return

@@ -37,7 +37,7 @@ def test_a_no_is_refused_until_the_owner_deletes_its_files(
     for question, names in OPTIONAL.items():
         there = [name for name in names if (folder / name).exists()]
         said = refusal(template, folder, recorded(folder), question, False)
-        assert f"deletes {' and '.join(there)}, with all" in said
+        assert f"deletes {' and '.join(there)}, with everything" in said
         (command,) = re.findall("^Run (.*) first: ", said)
         run(command, folder)
         assert not any((folder / name).exists() for name in there)
@@ -62,7 +62,7 @@ def test_an_update_cannot_rename_or_adopt(project: Project) -> None:
     folder = project("v1.0.0")
     for answers, why in (
         ({"canister_name": "other"}, 'Keep "hello_backend": an'),
-        ({"existing": True}, "Keep no, or start"),
+        ({"existing": True}, "Keep existing=no: an"),
     ):
         with pytest.raises(ValueError, match=f"': {why}"):
             update(folder, NEWEST, **answers)
@@ -89,9 +89,9 @@ def test_a_recorded_answer_is_not_reset_silently(project: Project, later: Path) 
     replace(later / "copier.yml", "  default: 6 GiB", "  default: 1 GiB")
     folder = project()
     follow(folder, later)
-    with pytest.raises(ValueError, match='"hello", this project\'s answer so far, is no longer allowed'):
+    with pytest.raises(ValueError, match='this project\'s "hello" is no longer allowed'):
         update(folder, "v9999.2.0")
-    with pytest.raises(ValueError, match='"6 GiB", this project\'s answer so far'):
+    with pytest.raises(ValueError, match='this project\'s "6 GiB" is no longer allowed'):
         update(folder, "v9999.2.0", project_name="goodbye")
     assert git(folder, "status", "--porcelain") == ""
 

@@ -99,7 +99,7 @@ def test_a_later_answer_loses_no_file_of_the_owners(repository: Path, tmp_path: 
     commit(tmp_path)
     for question, answer, why in (
         ("icp_cli", False, "Run git rm wasm64.hbs &"),
-        ("existing", False, "Keep yes, or start again as in docs/"),
+        ("existing", False, "Keep existing=yes: an update cannot"),
         ("github_actions", True, f"Rename {CI} first, or use --data github_actions=no: "),
     ):
         with pytest.raises(ValueError, match=f"': {why}") as refusal:
@@ -145,14 +145,14 @@ def test_the_message_has_the_edits_of_each_canister(template: Path, tmp_path: Pa
     copy(template, tmp_path, "--data=github_actions=no")
     message = capsys.readouterr().err.partition("Next:\n")[2]
     assert not [line for line in message.splitlines() if len(line) > 80 and str(tmp_path) not in line]
-    run(message.partition("recipe of the template:\n")[2].partition("For icp-cli")[0], tmp_path)
+    run(message.partition("template's recipe:\n")[2].partition("For icp-cli")[0], tmp_path)
     for name, (_, text) in before.items():
         assert files(tmp_path)[name][1] == re.sub(b"(?<!Not )@dfinity/rust[@v.0-9]*", b"file://wasm64.hbs", text)
     assert files(tmp_path).keys() == before.keys() | OWN | {"wasm64.hbs"}
     assert "\n        package: the-own\n        candid: own.did\n" in message.partition("place of its build:")[2]
 
     built = []
-    for name, keys in re.findall(r"For dfx, (\w+) in\s+dfx.json[^\n]+\s[^\n]+\n\n((?: .*\n)+)", message):
+    for name, keys in re.findall(r"For dfx, give (\w+) in\s+dfx.json[^\n]+\s[^\n]+\n\n((?: .*\n)+)", message):
         own = json.loads(DFX)["canisters"][name]
         replaced = ["type"] if own["type"] == "rust" else ["build", "wasm"]
         own = {key: value for key, value in own.items() if key not in replaced}

@@ -29,7 +29,7 @@ def test_a_copy_says_the_next_commands(template: Path, tmp_path: Path, capsys: S
     answers = ["--defaults", f"--data=icp_cli={icp_cli}", "--data=timer=no", "--data=gzip=no"]
     copier_command("copy", *answers, template, project)
     said = capsys.readouterr().err
-    assert re.findall(r'There is no question "(\w+)", so nothing changed by it', said) == ["timer"]
+    assert re.findall(r'Copier ignored "(\w+)": there is no such question. Check', said) == ["timer"]
     message = said.split("my-app is ready. Next:")[1]
     assert not [line for line in message.splitlines() if len(line) > 80 and str(tmp_path) not in line]
     change_folder, *others = commands(message)
@@ -59,7 +59,7 @@ def test_an_update_says_how_to_see_undo_and_save_it(committed: Project, tmp_path
 
     copier_command("update", "--defaults", f"--vcs-ref={NEXT}", "--data=timer=no", "--data=gzip=no", project)
     said = capsys.readouterr().err
-    assert re.findall(r'There is no question "(\w+)", so nothing changed by it', said) == ["timer"]
+    assert re.findall(r'Copier ignored "(\w+)": there is no such question. Check', said) == ["timer"]
     message = said.split("hello is updated, and nothing is committed yet.")[1]
     assert not [line for line in message.splitlines() if len(line) > 80]
     look, find, build, save, undo = commands(message)

@@ -64,7 +64,7 @@ def test_the_usual_words_are_yes_and_no(template: Path, tmp_path: Path, words: t
 
 
 def test_a_crate_of_one_answer_is_refused_only_with_it(template: Path, tmp_path: Path) -> None:
-    advice = 'Answer no, or begin again with another canister name: "time" is a crate'
+    advice = 'Answer no, or start again with another canister name: "time" is a crate'
     assert advice in refused(template, tmp_path, canister_name="time", pocket_ic="yes")
     assert recorded(render(template, tmp_path / "candid", canister_name="time"))["project_name"] == "candid"
 
@@ -76,8 +76,8 @@ def test_a_crate_of_one_answer_is_refused_only_with_it(template: Path, tmp_path:
         "canister_name: 2048": '"2048" is not allowed',
         "canister_name: null": 'Invalid answer "None"',
         "canister_name: [hello]": "Could not convert ['hello'] to string",
-        "wasm_memory_limit: 1.0e+3": '"1000.0" is no memory size',
-        "wasm_memory_limit: -1": '"-1" is no memory size',
+        "wasm_memory_limit: 1.0e+3": '"1000.0" is not a memory size',
+        "wasm_memory_limit: -1": '"-1" is not a memory size',
     }.items(),
 )
 def test_another_type_in_a_data_file_is_refused(template: Path, tmp_path: Path, line: str, why: str) -> None:
