@@ -1,14 +1,19 @@
 """docs/how-to: what the pages tell to do works, on projects that follow them."""
 
+import gc
 import json
+import os
 import re
 import shutil
+import sys
+from multiprocessing.connection import Listener
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import yaml
 
-from runtime import Canister, Trapped
+from runtime import Canister, Rejected, Trapped
 from scripts.workspace import ROOT
 from tests.conftest import Project
 from tests.support.builds import optimize_less, share_target
@@ -18,18 +23,22 @@ from tests.support.projects import WASM, replace, run
 from tests.support.updates import NEXT, conflicts, files, update
 
 ADD, ADOPT, LARGE, WASM32 = (HOW_TO / f"{name}.md" for name in ("add-a-canister", "adopt", "more-than-4-gib", "wasm32"))
+LOAD = HOW_TO / "load-data.md"
 HELLO, COUNTER = "hello_backend", "counter_backend"
 ARTIFACTS = ".icp/cache/artifacts"
+LOAD_MIB = int(os.environ.get("LOAD_MIB", "5"))
+"""The size of the file that the test of load-data.md sends. 5120 takes 16 GB of memory and seven minutes."""
 
 
 @pytest.fixture(scope="module")
 def built(build, committed: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project that follows two pages: it has a second canister, and code that uses more than 4 GiB."""
+    """A project that follows three pages: it has a second canister, uses more than 4 GiB, and loads a file."""
     project = shutil.copytree(committed(), tmp_path_factory.mktemp("built") / "hello")
     (entry,) = fenced(ADD, "json")
     replace(project / "dfx.json", "\n    }\n  }\n", f"\n    }},\n{entry}  }}\n")
-    for block in [*blocks(ADD), *blocks(LARGE, "Code that does it")]:
-        assert block.language in ("", "candid") or block.text == entry or edit(block, project), block.paragraph
+    for block in [*blocks(ADD), *(block for block in blocks(LARGE) if block.language == "rust"), *blocks(LOAD)]:
+        assert block.language in ("", "candid", "sh") or block.text == entry or edit(block, project), block.paragraph
+    replace(project / "src/hello_backend/src/data.rs", "256 << 20", f"{LOAD_MIB} << 17")  # Eight parts.
     optimize_less(project, HELLO, COUNTER)
     share_target(project)
     run(script(ADD, "Build, test, commit"), project)
@@ -57,7 +66,7 @@ def test_added_canister_has_entries_like_the_generated_one(built: Path) -> None:
 
 
 def test_added_canister_answers(built: Path) -> None:
-    assert git(built, "status", "--porcelain") == ""
+    assert git(built, "status", "--porcelain") == "" == run("cargo fmt --check", built)
     for module in (f"target/wasm64-unknown-unknown/release/{COUNTER}.wasm", f"{ARTIFACTS}/{COUNTER}"):
         canister = Canister.install(built / module)
         assert [canister.call("increment") for _ in range(2)] == ["(1 : nat64)", "(2 : nat64)"]
@@ -67,6 +76,7 @@ def test_heap_above_4_gib_is_usable_up_to_the_limit(built: Path) -> None:
     canister = Canister.install(built / ARTIFACTS / HELLO, wasm_memory_limit="6 GiB")
     addresses = fill(canister, 1024, 1024, 1024, 1024, 1024, 1024 - 64)
     assert addresses[3] < 1 << 32 < addresses[4]
+    assert canister.call("heap_bytes") == f"({canister.heap_bytes:_} : nat64)"
     with pytest.raises(Trapped, match="no memory left"):
         call(canister, "take", 64)
     assert (6 << 30) - (64 << 20) < canister.heap_bytes <= 6 << 30
@@ -83,9 +93,71 @@ def test_low_memory_hook_runs_before_the_limit(built: Path) -> None:
         call(canister, "take", 1)
 
 
+def serve(canister: Canister, program: Path) -> list[list[str]]:
+    """Write a program `icp` that calls a canister of this process. Return its calls. The answer to the third gets lost."""
+    listener, calls = Listener(), list[list[str]]()
+    client = f"from multiprocessing.connection import Client\nwith Client({listener.address!r}) as test:"
+    program.write_text(f"#!{sys.executable}\nimport sys\n{client} test.send(sys.argv[1:]), print(test.recv())\n")
+    program.chmod(0o755)
+
+    def answer(method: str, argument: str, *rest: str) -> str:
+        if argument != "--args-file":
+            return str((canister.query if "--query" in rest else canister.update)(method, argument))
+        reply = canister.update(method, Path(rest[0]).read_bytes())
+        assert isinstance(reply, bytes)
+        return f"({int.from_bytes(reply[-8:], 'little')} : nat64)"
+
+    def run_calls() -> None:
+        while True:
+            with listener.accept() as connection:
+                calls.append(connection.recv())
+                told = answer(*calls[-1][3:])
+                connection.send(told if len(calls) != 3 else "")
+
+    Thread(target=run_calls, daemon=True).start()
+    return calls
+
+
+def test_sent_file_is_whole_and_loaded_after_each_upgrade(built: Path, tmp_path: Path) -> None:
+    canister = Canister.install(built / ARTIFACTS / HELLO, wasm_memory_limit="6 GiB")
+    calls, path = serve(canister, tmp_path / "icp"), f"{tmp_path}:{os.environ['PATH']}"
+    shutil.copy(built / "send.py", tmp_path)
+    with (tmp_path / "model.bin").open("wb") as file:
+        for mib in range(LOAD_MIB):
+            file.write(f"{mib:08}".encode() + os.urandom((1 << 20) - 8))
+    command = fenced(LOAD, "sh")[0]
+    with pytest.raises(AssertionError):
+        run(command, tmp_path, PATH=path)
+    assert canister.call("put", '(5, blob "x")') == "(4_000_000 : nat64)" == canister.call("length")
+    canister.upgrade()
+    canister.advance(60)
+    assert run(command, tmp_path, PATH=path).startswith(f"{min(6_000_000, LOAD_MIB << 20)} of {LOAD_MIB << 20} bytes")
+    for seconds in (0, 60):
+        canister.advance(seconds)
+        assert canister.call("get", f"({LOAD_MIB - 1 << 20}, 8)") == f'(blob "{LOAD_MIB - 1:08}")'
+        assert canister.heap_bytes > LOAD_MIB << 20
+        canister.upgrade()
+        with pytest.raises(Trapped):
+            canister.call("get", "(0, 8)")
+        gc.collect()  # Instances that are gone may hold the old heap.
+    with (tmp_path / "model.bin").open("r+b") as file:
+        file.write(b"x")
+    with pytest.raises(AssertionError, match="Call clear and send again"):
+        run(command, tmp_path, PATH=path)
+    assert [canister.call("clear"), canister.call("length")] == ["()", "(0 : nat64)"]
+    canister.caller = "aaaaa-aa"
+    for method, arguments in {"clear": "()", "load": "()", "put": '(0, blob "")', "sha256": "(0, 0)"}.items():
+        with pytest.raises(Rejected, match="only controllers may call this method"):
+            canister.call(method, arguments)
+    options = {word for call in calls for word in call if word.startswith("--")}
+    assert options <= set(re.findall(r"--[\w-]+", run("icp canister call --help", ROOT)))
+
+
 def test_wasm32_page_leads_back_and_updates_keep_it(built: Path, rendered: Project, tmp_path: Path) -> None:
     project = shutil.copytree(built, tmp_path / "hello", symlinks=True)
     (test_on_pocket_ic,) = [block.text for block in blocks(WASM32, "For good") if "pocket_ic.rs" in block.text]
+    optimize_less(project)  # Compiles the standard library as the tests of existing projects do for wasm32.
+    commit(project)
     share_target(project)
     run(script(WASM32, "For good").replace(test_on_pocket_ic, "").replace("icp build", f"icp build {HELLO}"), project)
     (look,) = [block.text for block in blocks(WASM32, "Later updates") if block.is_shell]
@@ -109,6 +181,11 @@ def test_runtime_page_prints_what_it_shows(module: Path) -> None:
     page = HOW_TO / "without-a-replica.md"
     command = commands(page, "call greet").replace(f"build/hello/{WASM}", str(module)).replace(".venv/bin/", "")
     assert run(command, ROOT) == fenced(page, "candid")[0]
+
+
+def test_upgrade_can_be_tried_before(module: Path) -> None:
+    command = re.sub(r"build/\w+\.wasm", str(module), commands(HOW_TO / "recover.md", "upgrade build/new.wasm"))
+    assert run(command, ROOT).splitlines() == ['("Hello, ICP! Powered by wasm64")'] * 2
 
 
 @pytest.mark.rust
