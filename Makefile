@@ -11,7 +11,7 @@ export NAME PYTHON
 help: # list these targets
 	@sed -n 's/^\([a-z-]*\):.*# \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
-hello: # generate build/NAME, build it for wasm64, call its canister and print the answer
+hello: # generate the project build/NAME, build it, call its canister and print the answer
 	@scripts/setup.sh python rust
 	@$(RUN).demo
 
@@ -23,7 +23,7 @@ test-fast: # run the tests that need no Rust
 	@scripts/setup.sh python
 	$(PYTEST) -n 3 --dist worksteal -m "not rust" tests
 
-check: # run the linters, formatters and the type checker on this repository's code
+check: # run the linters, the formatters and the type checker
 	@scripts/setup.sh python rust
 	$(PYTEST) -q tests/repository/test_code.py
 
@@ -33,7 +33,7 @@ format: # format Python and Rust
 	.venv/bin/ruff check --fix
 	rustup run $(NIGHTLY) rustfmt --edition=2024 runtime/helper/src/main.rs scripts/workloads/src/lib.rs
 
-bench: # measure instructions and sizes, and write docs/reference/benchmark.* (about five minutes)
+bench: # measure instructions and sizes, and write docs/reference/benchmark.* (five minutes)
 	@scripts/setup.sh
 	@$(RUN).bench
 
@@ -45,10 +45,10 @@ docs: # build the site in build/docs
 	@scripts/setup.sh python
 	@.venv/bin/sphinx-build -n -W --keep-going -q -b html -d build/doctrees docs build/docs
 
-lock: # write the template's Cargo.lock after a crate's pin moved
+lock: # write the template's Cargo.lock after you move the pin of a crate
 	@scripts/setup.sh python rust
 	@$(RUN).lock
 
-requirements: # lock the packages of pyproject.toml with uv; UPGRADE=--upgrade moves them
+requirements: # write requirements.txt with uv; UPGRADE=--upgrade moves the versions
 	uv pip compile $(UPGRADE) --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	  --no-emit-index-url pyproject.toml --output-file requirements.txt

@@ -6,20 +6,20 @@ from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
-from .canister import ANONYMOUS, DEFAULT_WASM_MEMORY_LIMIT, Canister
-from .errors import CanisterError
+from .canister import DEFAULT_WASM_MEMORY_LIMIT, Canister
+from .errors import ANONYMOUS, CanisterError
 from .module import HELPER
 
 ACTIONS = """\
 actions, run in order on the same canister:
-  call METHOD [ARGS]   call a query or update method and print its reply; ARGS is Candid text, () unless given
-  advance SECONDS      move the clock and run the timers that are due on the way
-  upgrade [MODULE]     upgrade to MODULE, or to the same module again
+  call METHOD [ARGS]   call a query or update method and print its reply; ARGS is Candid text (default: ())
+  advance SECONDS      move the clock forward and run each timer that becomes due
+  upgrade [MODULE]     upgrade to MODULE (default: the same module again)
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line. Return the exit code: 0, or 1 with the reason on standard error."""
+    """Run the command line and return the exit code: 0, or 1 after printing the reason to standard error."""
     parser = ArgumentParser("python -m runtime", epilog=ACTIONS, formatter_class=RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("module", metavar="MODULE", help="a Wasm module, gzipped or not, 32-bit or 64-bit")
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def act(canister: Canister, words: deque[str]) -> None:
-    """Run the first action of the words, and remove its words. Raise `ValueError` if they are not an action."""
+    """Remove the first action from the words and run it. Raise `ValueError` if the words begin with no action."""
     name = words.popleft()
     if name == "call" and words:
         method = words.popleft()
@@ -54,7 +54,7 @@ def act(canister: Canister, words: deque[str]) -> None:
     elif name == "upgrade":
         canister.upgrade(words.popleft() if words and words[0] not in ("call", "advance", "upgrade") else None)
     else:
-        raise ValueError(f"{name}: not an action, or its value is missing")
+        raise ValueError(f"Write an action and its value, as in --help: {name} is wrong or has no value.")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""One canister: messages as transactions, timers, upgrades and limits."""
+"""A canister, its messages as transactions, its timers, upgrades and limits."""
 
 import re
 from collections import deque
@@ -10,31 +10,29 @@ from pathlib import Path
 from typing import Self
 
 from . import errors
-from .errors import CanisterError, NotProvided, Rejected, Trapped
+from .errors import ANONYMOUS, CanisterError, NotProvided, Rejected, Trapped
 from .instance import Instance, changed_pages
 from .module import HELPER, Module, read_module, run_helper
 from .system_api import OWN_ID, PAGE, Call, Callback, Message, State, log
 
 DEFAULT_WASM_MEMORY_LIMIT = 3 << 30
-# The replica's limits for one message. "install" is for each message of an installation or upgrade.
+# The most instructions for one message, as in the replica. "install" is for each message of an installation or upgrade.
 INSTRUCTION_LIMITS = {"update": 40 * 10**9, "query": 5 * 10**9, "install": 300 * 10**9}
-# Instructions for each 4 KiB of the heap that a message changes, by word size (measured on the replica).
+# Instructions for each page of 4 KiB that a message changes in the heap, by word size. Measured on the replica.
 CHANGED_PAGE_PRICES = {32: 1_000, 64: 4_000}
-START_TIME = 1_767_225_600 * 10**9  # 2026-01-01 00:00 UTC. Any fixed time will do.
-ROUND = 10**9  # Nanoseconds until a timer that was set to a past time runs again.
-ANONYMOUS = "2vxsx-fae"
+START_TIME = 1_767_225_600 * 10**9  # 2026-01-01 00:00 UTC, so that each run is the same.
+ROUND = 10**9  # Nanoseconds until a timer that is set to a past time runs again.
 
 _LIMITS = {"init": "install", "pre upgrade": "install", "non replicated query": "query"}
 _QUERIES = ("replicated query", "non replicated query")
 
 
 class Canister:
-    """One installed canister, made with `Canister.install`. Its memory is freed with the object.
+    """An installed canister. `Canister.install` makes one.
 
-    `caller` is the principal that calls come from, as text. `instructions` is what the last message took, by the prices
-    of the replica. `word_bits`, 32 or 64, is the size of an address in the module's memory, `imports` has the names of
-    the `ic0` functions that it imports, and `exports` the names of everything that it exports. `did` is the interface:
-    the setting, or the custom section `candid:service`, or None.
+    `caller` is the principal of the calls, as text. `instructions` is the cost of the last message, as in the replica.
+    `word_bits` is the size of an address, 32 or 64. `imports` has the names of the imported `ic0` functions, `exports`
+    those of all exports. `did` is the interface from the setting or the custom section `candid:service`, or None.
     """
 
     _instance: Instance | None = None
@@ -66,7 +64,7 @@ class Canister:
 
     @classmethod
     def install(cls, module: Path | str | bytes, arg: str | bytes = "()", **settings) -> Self:
-        """Install a module, given as a file or its content, into a new canister. README.md lists the settings.
+        """Install a module, given as a file or its bytes, into a new canister. README.md lists the settings.
 
         Raises `InvalidModule` if the replica would refuse the module, `Trapped` if its code traps, `CandidError` for a
         wrong `arg`, `ValueError` for a wrong setting, `OSError` for an unreadable file.
@@ -81,28 +79,28 @@ class Canister:
         return (self.query if f"canister_query {method}" in self.exports else self.update)(method, args)
 
     def query(self, method: str, args: str | bytes = "()") -> str | bytes:
-        """Call a query method, whose changes to the canister are dropped.
+        """Call a query method and undo its changes to the canister.
 
-        `args` and the result are Candid text, typed by the canister's interface, or bytes. Raises `Trapped`,
-        `Rejected`, `NotProvided` or `CandidError`.
+        `args` and the result are Candid text, with the types of the interface, or bytes. Raises `Trapped`, `Rejected`,
+        `NotProvided` or `CandidError`.
         """
         call = Call(errors.principal_bytes(self.caller), method, self._encode(args, method))
         self._process(Message("non replicated query", call, call.payload), self._find(method, "query"))
         return self._decode(call, args)
 
     def update(self, method: str, args: str | bytes = "()") -> str | bytes:
-        """Call an update method, or a query method in replicated mode, and run what follows from it. See `query`."""
+        """Call an update method, or a query method in replicated mode, and run its calls and callbacks. See `query`."""
         call = Call(errors.principal_bytes(self.caller), method, self._encode(args, method))
         if "canister_inspect_message" in self._module.functions:
-            raise NotProvided("canister_inspect_message, which decides whether the canister accepts the message")
+            raise NotProvided("calls of update methods if a canister has canister_inspect_message")
         self._deliver(call)
         self._drain()
         return self._decode(call, args)
 
     def advance(self, seconds: float) -> None:
-        """Move the clock, and run `canister_global_timer` and what follows from it each time it is due on the way."""
+        """Move the clock forward, and run `canister_global_timer` each time it becomes due."""
         if not 0 <= seconds < float("inf"):
-            raise ValueError("the clock only moves forward, by a number of seconds")
+            raise ValueError(f"write a number of seconds, 0 or more: not {seconds}")
         target = self.time + round(seconds * 10**9)
         earliest = 0
         while 0 < self._state.timer and (due := max(self._state.timer, self.time, earliest)) <= target:
@@ -112,10 +110,10 @@ class Canister:
         self._state.time = target
 
     def upgrade(self, module: Path | str | bytes | None = None, arg: str | bytes = "()") -> None:
-        """Upgrade to `module`, or to the same one again. The heap and the timer go, stable memory stays.
+        """Upgrade to `module`, or to the same module again. The heap and the timer are lost, stable memory is kept.
 
-        `canister_pre_upgrade` and `canister_post_upgrade` run. Raises what `install` raises, and the canister is then
-        as it was.
+        `canister_pre_upgrade` and `canister_post_upgrade` run. Raises the errors of `install`; the canister then does not
+        change.
         """
         new = self._module if module is None else read_module(module, self._helper)
         before = self._module, self._state
@@ -128,12 +126,12 @@ class Canister:
 
     @property
     def heap_bytes(self) -> int:
-        """The size of the heap."""
+        """The size of the heap in bytes."""
         return self._state.heap_pages * PAGE
 
     @property
     def stable_bytes(self) -> int:
-        """The size of stable memory."""
+        """The size of stable memory in bytes."""
         return self._state.stable_pages * PAGE
 
     @property
@@ -177,7 +175,7 @@ class Canister:
             self._process(Message(mode, call, call.payload), function)
 
     def _process(self, message: Message, function: str | Callback, cleanup: Callback | None = None) -> None:
-        """Run a message of a call and settle what it means for the call."""
+        """Run a message of a call, queue the calls that it makes, and answer the call once the answer is known."""
         call = message.call
         failure: CanisterError = Rejected("IC0506", f"Canister {errors.CANISTER_ID} did not reply to the call")
         try:
@@ -204,14 +202,14 @@ class Canister:
         if isinstance(answer, bytes):
             self._process(Message("reply callback", parent, answer), call.on_reply, call.on_cleanup)
         else:
-            # The reason comes without a code if there is no such canister, or if the canister itself wrote it.
+            # The replica adds no code if there is no such canister, or if the canister itself wrote the reason.
             text = answer.reason if answer.code in ("IC0301", "IC0406") else str(answer)
             code = int(answer.code.removeprefix("IC")) // 100
             message = Message("reject callback", parent, text.encode(), code)
             self._process(message, call.on_reject, call.on_cleanup)
 
     def _drain(self) -> None:
-        """Run the messages that wait, and those that follow from them."""
+        """Run the queued messages, also those that they queue."""
         try:
             while self._queue:
                 self._queue.popleft()()
@@ -223,7 +221,7 @@ class Canister:
             self._process(Message(mode, Call(b"", answer=b"")), function)
 
     def _start(self, module: Module, hook: str, arg: str | bytes) -> None:
-        """Begin with an empty heap and run the hook, then what follows from it."""
+        """Start a module with an empty heap, run the hook, then its calls and callbacks."""
         self._use(module, replace(self._state, timer=0, version=self._state.version + 1))
         self._instance = Instance(module)
         self._instance.save(self._state)
@@ -243,7 +241,7 @@ class Canister:
             self._execute(Message(mode, Call(errors.principal_bytes(self.caller)), arg), function)
 
     def _execute(self, message: Message, function: str | Callback) -> None:
-        """Run one entry point. What it did stays if it returns, unless it is a query, and goes if it fails."""
+        """Run an entry point. Keep its effects if it returns and is no query; otherwise undo them."""
         instance, state = self._ready(), self._state.fork()
         limit = self._instruction_limits[_LIMITS.get(message.mode, "update")]
         is_limited = message.mode in ("init", "update")
@@ -279,9 +277,9 @@ class Canister:
             raise Trapped("IC0539", f"{reason} The peak Wasm memory usage was {heap_bytes} bytes.") from None
 
     def _check_low_memory(self) -> None:
-        """Make `canister_on_low_wasm_memory` the next message if less than the threshold is left of the memory limit.
+        """Run `canister_on_low_wasm_memory` next if less than the threshold is left of the memory limit.
 
-        It runs once until enough is left again. As in the replica, a limit of 0 is 0 bytes here.
+        The hook runs again only after enough was left. As in the replica, a limit of 0 means 0 bytes here.
         """
         low = self._limit < self.heap_bytes + self._threshold
         if low and not self._low_memory:
@@ -298,19 +296,20 @@ class Canister:
     def _drop(self) -> None:
         if self._instance:
             self._instance.store.close()
+            self._instance.state = State(0, b"")  # The instance is in a reference cycle, and would keep the whole heap.
             self._instance = None
 
 
 def parse_size(size: int | str) -> int:
-    """Return bytes, from a number or from text such as "6 GiB", in the forms of `wasm_memory_limit` in dfx.json.
+    """Return the bytes of a number or of a text such as "6 GiB", in the forms that dfx accepts for `wasm_memory_limit`.
 
-    Raises `ValueError` for other text and for more than 2^48, the highest that the Internet Computer accepts.
+    Raises `ValueError` for other text, and for more than 2^48, the highest limit that the Internet Computer accepts.
     """
     match = re.fullmatch(r"([0-9]+)(?: *(?:([kmgtpezy])(i?))?b)?", str(size), re.IGNORECASE)
     if not match:
-        raise ValueError(f"not a size: {size!r}; write bytes, or for example 6 GiB")
+        raise ValueError(f"write bytes, or for example 6 GiB: {size!r} is not a size")
     number, prefix, binary = match.groups()
     result = int(number) * (1024 if binary else 1000) ** " kmgtpezy".index((prefix or " ").lower())
     if result > 1 << 48:
-        raise ValueError(f"{size} is more than 2^48 bytes, the highest wasm_memory_limit")
+        raise ValueError(f"write at most 2^48 bytes, the highest wasm_memory_limit: {size} is more")
     return result

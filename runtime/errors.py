@@ -1,13 +1,14 @@
-"""The errors that the runtime raises, with the replica's codes and sentences, and principals as text."""
+"""The runtime's errors, with the codes and sentences of the replica. Also converts principals from and to text."""
 
 import base64
 import zlib
 
-CANISTER_ID = "bkyz2-fmaaa-aaaaa-qaaaq-cai"  # The one canister.
+ANONYMOUS = "2vxsx-fae"
+CANISTER_ID = "bkyz2-fmaaa-aaaaa-qaaaq-cai"  # The id of the only canister.
 
 
 class CanisterError(Exception):
-    """What the replica answers instead of a reply: its error code, such as "IC0503", and its sentence."""
+    """The replica's error code, such as "IC0503", and its sentence."""
 
     def __init__(self, code: str, reason: str) -> None:
         super().__init__(f"{code}: {reason}")
@@ -20,7 +21,7 @@ class InvalidModule(CanisterError):
 
 
 class Trapped(CanisterError):
-    """A message failed while it ran, and its effects were undone. `log` is the line in the canister's log."""
+    """A message failed, and its effects were undone. `log` is the line for the canister's log."""
 
     def __init__(self, code: str, reason: str, log: str = "") -> None:
         super().__init__(code, from_canister(reason))
@@ -32,23 +33,23 @@ class Rejected(CanisterError):
 
 
 class NotProvided(CanisterError):
-    """The canister needs something that this runtime lacks, so that no outcome would be right."""
+    """The canister needs something that this runtime does not have."""
 
     def __init__(self, what: str) -> None:
         super().__init__("not provided by this runtime", what)
 
 
 class CandidError(ValueError):
-    """A text is not Candid, or a value does not have the type that the interface declares."""
+    """A text is not Candid, or a value has another type than the interface says."""
 
 
 def from_canister(reason: str) -> str:
-    """Begin a sentence as the replica does when it names the canister that failed."""
+    """Return the replica's sentence, which names the canister that failed."""
     return f"Error from Canister {CANISTER_ID}: {reason}"
 
 
 def invalid(reason: str) -> InvalidModule:
-    """Return the replica's error for a module that breaks its rules."""
+    """Return the replica's error for a module that breaks a rule."""
     return InvalidModule("IC0505", from_canister(f"Canister's Wasm module is not valid: {reason}"))
 
 
@@ -78,5 +79,5 @@ def principal_bytes(text: str) -> bytes:
     letters = text.replace("-", "").upper()
     principal = base64.b32decode(letters + "=" * (-len(letters) % 8))[4:]
     if len(principal) > 29 or principal_text(principal) != text:
-        raise ValueError(f"not a principal: {text!r}")
+        raise ValueError(f"write a principal such as {ANONYMOUS}: {text!r} is not one")
     return principal

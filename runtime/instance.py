@@ -1,4 +1,4 @@
-"""A module that runs in wasmtime, and how its state is saved."""
+"""A module that runs in wasmtime, with functions that save and restore its state."""
 
 import ctypes
 import mmap
@@ -53,7 +53,7 @@ class Instance(SystemApi):
     def run(self, function: str | Callback, message: Message, state: State, limit: int, max_pages: int) -> None:
         """Call an export or a callback. Raise `Trapped` if it fails or takes more than `limit` instructions.
 
-        Code that grows the heap past `max_pages` traps at once.
+        Code that grows the heap past `max_pages` traps.
         """
         self.message, self.state, self.limit, self.charged = message, state, limit, 0
         self.counter.set_value(self.store, limit)
@@ -82,7 +82,7 @@ class Instance(SystemApi):
         function(self.store, environment)
 
     def save(self, state: State) -> None:
-        """Put the heap and the globals into the state. Pages that did not change stay the same objects."""
+        """Copy the heap and the globals to the state. Unchanged pages stay the same objects."""
         added = f"{PREFIX}global "
         state.globals = {name: item.value(self.store) for name, item in self._exports.items() if name.startswith(added)}
         base, old = self.heap_address(), state.heap
@@ -93,7 +93,7 @@ class Instance(SystemApi):
                 state.heap[page] = old[page] if old.get(page) == data else data
 
     def restore(self, state: State) -> None:
-        """Give a new instance the heap and the globals of the state."""
+        """Copy the heap and the globals from the state to a new instance."""
         for name, value in state.globals.items():
             self._exports[name].set_value(self.store, value)
         initial = self.heap_bytes() // PAGE
@@ -105,7 +105,7 @@ class Instance(SystemApi):
 
 
 def changed_pages(before: State, after: State) -> int:
-    """Return how many pages of the heap differ, by the size of page that the replica charges for."""
+    """Return how many pages of 4 KiB differ between two heaps."""
     return sum(
         old[start : start + HEAP_PAGE] != new[start : start + HEAP_PAGE]
         for page in before.heap.keys() | after.heap.keys()
@@ -115,10 +115,10 @@ def changed_pages(before: State, after: State) -> int:
 
 
 def _touched_pages(start: int, count: int) -> Iterable[int]:
-    """Return which of `count` pages at an address in this process may hold more than zeros.
+    """Return the pages, of `count` pages at an address in this process, that may have other bytes than zeros.
 
-    On Linux these are the pages in memory or swapped out, by bits 63 and 62 of an entry of 8 bytes for each page of the
-    system (Documentation/admin-guide/mm/pagemap.rst in Linux). Elsewhere they are all pages.
+    On Linux, these are the pages in memory or swapped out: bits 63 and 62 of an entry of 8 bytes for each page of the
+    system (Documentation/admin-guide/mm/pagemap.rst in Linux). Elsewhere, these are all pages.
     """
     size = count * PAGE // mmap.PAGESIZE * 8
     try:

@@ -1,4 +1,4 @@
-"""Modules: how they are read and checked by the rules of the replica, with the help of `runtime/helper`."""
+"""Read modules and check them by the rules of the replica, with the help of `runtime/helper`."""
 
 import gzip
 import subprocess
@@ -14,8 +14,8 @@ from .errors import CandidError, NotProvided, invalid
 from .system_api import PAGE, system_api
 
 HELPER = Path(__file__).parent / "helper/target/release/canister-helper"
-MAX_HEAP_BYTES = {32: 4 << 30, 64: 6 << 30}  # The most that the Internet Computer gives a canister, by word size.
-PREFIX = "runtime "  # The names of the exports that the helper adds begin with it.
+MAX_HEAP_BYTES = {32: 4 << 30, 64: 6 << 30}  # The most on the Internet Computer, by word size.
+PREFIX = "runtime "  # The start of the names of exports that the helper adds.
 
 _METHODS = ("canister_update", "canister_query", "canister_composite_query")
 _HOOKS = ("init", "pre_upgrade", "post_upgrade", "inspect_message", "heartbeat", "global_timer", "on_low_wasm_memory")
@@ -25,7 +25,7 @@ _RESERVED |= {f"canister counter_{what}" for what in ("instructions", "dirty_pag
 
 @dataclass(frozen=True)
 class Module:
-    """A module that the replica would accept, metered and compiled. `did` is its interface as Candid text, or ""."""
+    """A compiled module that counts its instructions. `did` is its interface as Candid text, or ""."""
 
     compiled: wasmtime.Module
     word_bits: int
@@ -36,7 +36,7 @@ class Module:
 
 
 def run_helper(helper: Path, *arguments: str, stdin: bytes) -> bytes:
-    """Run the helper and return its output. Raise `CandidError` with its reason if it fails."""
+    """Run the helper and return its output. Raise `CandidError` with the helper's reason if it fails."""
     try:
         done = subprocess.run([helper, *arguments], input=stdin, capture_output=True, check=False)
     except FileNotFoundError:
@@ -67,8 +67,8 @@ def read_module(source: Path | str | bytes | bytearray, helper: Path) -> Module:
 def engine() -> wasmtime.Engine:
     """Return the engine that compiles and runs all modules."""
     config = wasmtime.Config()
-    config.memory_reservation = MAX_HEAP_BYTES[64]  # A heap that grows is then never copied.
-    config.memory_init_cow = False  # Data would be mapped from files, and snapshots would miss it.
+    config.memory_reservation = MAX_HEAP_BYTES[64]  # With room for the largest heap, growth never copies it.
+    config.memory_init_cow = False  # Otherwise the data is mapped from files, and `_touched_pages` misses it.
     return wasmtime.Engine(config)
 
 
@@ -90,7 +90,7 @@ def _load(wasm: bytes, helper: Path) -> Module:
         raise invalid(f"Wasm module declares {size} which exceeds the maximum allowed size of {allowed} pages.")
     functions = [name for name, ty in types.items() if isinstance(ty, wasmtime.FuncType)]
     exports = frozenset(name for name in types if not name.startswith(PREFIX))
-    # wasmtime for Python cannot read all types, so the helper prints them: of imports first, then of exports.
+    # wasmtime for Python cannot read all types, so the helper prints them: first those of imports, then of exports.
     lines = iter(signatures.decode().splitlines())
     _check_imports(compiled, lines, word_bits)
     for name in exports & _RESERVED:
@@ -109,7 +109,7 @@ def _check_imports(compiled: wasmtime.Module, signatures: Iterable[str], word_bi
             reason = f"Module imports function '{item.name}' from '{item.module}' that is not exported by the runtime."
             raise invalid(f"{section} {reason}")
         _check_signature(item.name or "", signature, imported.params, imported.results)
-    # The replica meets imported memories and tables only when it instantiates the module.
+    # The replica refuses imported memories and tables later, when it instantiates the module.
     if any(isinstance(item.type, wasmtime.GlobalType) for item in compiled.imports):
         raise invalid(f"{section} Importing a global is not allowed.")
 

@@ -1,4 +1,4 @@
-"""The System API: the `ic0` functions that a canister can import, and what they do for a single canister.
+"""The System API: the `ic0` functions that a canister can import.
 
 Signatures and modes are those of "Overview of imports" in the IC interface specification. Prices and sentences are
 those of the replica (system_api_complexity.rs and system_api.rs in rs/embedders/src/wasmtime_embedder).
@@ -29,7 +29,7 @@ ZERO_PAGE = bytes(PAGE)
 
 @dataclass(frozen=True)
 class Signature:
-    """A row of ic0.tsv for one word size, with types such as "I64"."""
+    """A function of ic0.tsv for one word size, with types such as "I64"."""
 
     params: list[str]
     results: list[str]
@@ -39,7 +39,7 @@ class Signature:
 
 @cache
 def system_api(word_bits: int) -> dict[str, Signature]:
-    """Return every `ic0` function by name, for a module whose memory has 32-bit or 64-bit addresses."""
+    """Return all `ic0` functions by name, for 32-bit or 64-bit addresses."""
     api: dict[str, Signature] = {}
     for row in Path(__file__).with_name("ic0.tsv").read_text().splitlines()[1:]:
         sizes, types, price, modes, names = row.split("\t")
@@ -52,7 +52,7 @@ def system_api(word_bits: int) -> dict[str, Signature]:
 
 @dataclass
 class State:
-    """A canister between two messages. Pages of zeros are missing in the heap and in stable memory.
+    """The state of a canister between two messages. The heap and stable memory leave out pages of zeros.
 
     Times are in nanoseconds since 1970. A timer of 0 is not set.
     """
@@ -68,34 +68,34 @@ class State:
     globals: dict[str, object] = field(default_factory=dict)
 
     def fork(self) -> "State":
-        """Return a copy whose changes do not show here."""
+        """Return a copy that can change without a change here."""
         return replace(self, stable=dict(self.stable))
 
 
-Callback = tuple[int, int]  # An index in the table, and the environment that the function there is given.
+Callback = tuple[int, int]  # The index of a function in the table, and its argument.
 
 
 @dataclass
 class Call:
-    """A call or system task in progress, over all its messages ("Call contexts" in the specification)."""
+    """A call or system task in progress ("Call contexts" in the specification). It can take several messages."""
 
     caller: bytes
     method: str = ""
     payload: bytes = b""
-    # The next five are for a call that the canister itself makes for another call, its parent.
+    # The next five are for a call that the canister makes while it answers another call, the parent.
     parent: "Call | None" = None
     callee: bytes = OWN_ID
     on_reply: Callback = (0, 0)
     on_reject: Callback = (0, 0)
     on_cleanup: Callback | None = None
     answer: bytes | CanisterError | None = None
-    pending: int = 0  # How many calls that were made for this one have no answer yet.
+    pending: int = 0  # The number of calls with this call as their parent that have no answer yet.
     instructions: int = 0
 
 
 @dataclass
 class Message:
-    """One execution of one entry point: what it is given, and what it asks for."""
+    """An execution of an entry point: its input, and its results."""
 
     mode: str  # A mode of ic0.tsv, such as "update".
     call: Call
@@ -108,15 +108,15 @@ class Message:
 
 
 class SystemApi:
-    """The host side of a Wasm instance. It sets the first three attributes once, the others for each message."""
+    """The host functions of a Wasm instance. The first three attributes are set once, the others for each message."""
 
     store: wasmtime.Store
     memory: wasmtime.Memory | None
-    counter: wasmtime.Global  # What is left of the limit, without what was charged for calls of the System API.
+    counter: wasmtime.Global  # The limit minus the instructions of the module's own code.
     message: Message
     state: State
-    limit: int  # The most instructions that the message can take.
-    charged: int  # Instructions for calls of the System API. They are kept here because setting a global is slow.
+    limit: int  # The most instructions for the message.
+    charged: int  # The instructions for calls of the System API. They are here because setting a global is slow.
 
     def __init__(self) -> None:
         self._functions: dict[str, Callable[..., int | None]] = {
@@ -141,7 +141,7 @@ class SystemApi:
         self._functions[f"{name}_copy"] = partial(self._copy, f"ic0.{name}_copy", what, source)
 
     def host_function(self, name: str, signature: Signature) -> Callable[..., int | None]:
-        """Return the Python function to link as `ic0.name`. It takes numbers as unsigned and checks the mode."""
+        """Return the Python function for `ic0.name`. It takes unsigned numbers and checks the mode."""
         function = self._functions.get(name) or getattr(self, name, None)
         masks = [(1 << int(ty[1:])) - 1 for ty in signature.params]
 
@@ -156,21 +156,21 @@ class SystemApi:
         return call
 
     def instructions(self) -> int:
-        """Return what the message took so far. It is more than the limit if the message wanted more."""
+        """Return the instructions of the message so far. They can be more than the limit."""
         return self.limit - self.counter.value(self.store) + self.charged
 
     def _charge(self, price: int, size: int = 1) -> None:
-        """Charge `price` instructions for each of `size` bytes. As in the replica, 2 GiB are always too much."""
+        """Charge `price` instructions for each of `size` bytes. As in the replica, 2 GiB are always past the limit."""
         self.charged += price * size if size < 1 << 31 else self.limit + 1
         if self.charged > self.limit:
             raise errors.out_of_instructions(self.limit)
 
     def heap_bytes(self) -> int:
-        """Return the size of the heap."""
+        """Return the size of the heap in bytes."""
         return self.memory.data_len(self.store) if self.memory else 0
 
     def heap_address(self) -> int:
-        """Return the address of the heap in this process. It is valid until the heap grows."""
+        """Return the address of the heap in this process, which is valid until the heap grows."""
         return ctypes.addressof(self.memory.data_ptr(self.store).contents) if self.memory else 0
 
     def _address(self, what: str, start: int, size: int) -> int:
@@ -178,7 +178,7 @@ class SystemApi:
         return self.heap_address() + start
 
     def _read(self, what: str, src: int, size: int, price: int = 1) -> bytes:
-        """Return bytes of the heap, and charge `price` instructions for each."""
+        """Return bytes of the heap, and charge `price` instructions for each byte."""
         self._charge(price, size)
         address = self._address(what, src, size)
         return ctypes.string_at(address, size) if size else b""
@@ -260,7 +260,7 @@ class SystemApi:
         ctypes.memmove(address, data[start : start + size], size)
 
     def _stable(self, offset: int, size: int) -> tuple[range, int, bytes]:
-        """Return the pages of stable memory that hold a range, where it starts in the first, and their content."""
+        """Return the pages of stable memory with a range, the range's start in the first page, and their content."""
         if offset + size > self.state.stable_pages * PAGE:
             raise errors.trapped("stable memory out of bounds")
         pages = range(offset // PAGE, -(-(offset + size) // PAGE))
@@ -288,5 +288,5 @@ def _check_range(what: str, start: int, size: int, limit: int) -> None:
 
 
 def log(text: str) -> None:
-    """Write a line of the canister's log to standard error, as a local replica does."""
+    """Print a line of the canister's log to standard error, as a local replica does."""
     print(f"[Canister {CANISTER_ID}] {text}", file=sys.stderr)

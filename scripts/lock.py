@@ -1,7 +1,7 @@
 """Write the template's Cargo.lock from the versions in its Cargo.toml: `make lock`.
 
-Cargo resolves a project for each combination of the answers that add a crate. It starts from the present lock, so that it
-changes only what a moved pin demands, and with all of these crates, so that an answer adds crates and changes none.
+Cargo resolves one project for each combination of the answers that add a crate. It starts from the present lock, to
+change only what a moved pin needs, and with all of these crates, so that an answer adds crates and changes no others.
 """
 
 from itertools import product
@@ -21,7 +21,7 @@ Answers = tuple[bool, ...]
 
 
 def questions() -> list[str]:
-    """Return the yes/no questions that a Cargo.toml of the template reads: their answers add crates."""
+    """Return the yes/no questions whose answers add crates: those that a Cargo.toml of the template reads."""
     environment = jinja2.Environment()
     manifests = [environment.parse(path.read_text()) for path in TEMPLATE.rglob("Cargo.toml.jinja")]
     names = set().union(*map(jinja2.meta.find_undeclared_variables, manifests))
@@ -30,7 +30,7 @@ def questions() -> list[str]:
 
 
 def resolve_all(names: list[str]) -> dict[Answers, list[str]]:
-    """Return the lock for each combination of answers: its head, then the text of each package in cargo's order."""
+    """Return the lock for each combination of answers: its first lines, then the text of each package."""
     locks: dict[Answers, list[str]] = {}
     start = None
     for answers in product((True, False), repeat=len(names)):
@@ -46,7 +46,7 @@ def resolve_all(names: list[str]) -> dict[Answers, list[str]]:
 
 
 def condition(names: list[str], wanted: set[Answers]) -> str:
-    """Return the Jinja test that only these answers pass, such as `timers and not pocket_ic`; "" if all pass."""
+    """Return the Jinja condition for these answers, such as `timers and not pocket_ic`, or "" if it is always true."""
     matter = [n for n in range(len(names)) if {(*a[:n], not a[n], *a[n + 1 :]) for a in wanted} != wanted]
     terms = {tuple(names[n] if answers[n] else f"not {names[n]}" for n in matter) for answers in wanted}
     return " or ".join(map(" and ".join, sorted(terms)))

@@ -37,18 +37,13 @@ def draw(lines: list[str], answer: str) -> str:
     ET.SubElement(svg, "rect", box, fill="#161b22", stroke="#6e7681")
     texts = ET.SubElement(svg, "g", {"font-family": FONT, "font-size": "16", "fill": "#8b949e"})
 
-    def text(words: str, y: int, width: int, **style: str) -> None:
-        ET.SubElement(texts, "text", x=str(MARGIN), y=str(y), textLength=str(width), **style).text = words
+    def text(words: str, y: int, width: int, style: dict[str, str]) -> None:
+        ET.SubElement(texts, "text", {"x": str(MARGIN), "y": str(y), "textLength": str(width)} | style).text = words
 
     for number, line in enumerate(lines):
-        style = {"fill": "#e6edf3"} if line.startswith("$") else {}
-        text(line, MARGIN + number * LINE + 17, len(line) * CELL, **style)
-    text(
-        answer,
-        height - MARGIN - 10,
-        width - 2 * MARGIN,
-        **{"font-size": "35", "font-weight": "bold", "fill": "#3fb950"},
-    )
+        text(line, MARGIN + number * LINE + 17, len(line) * CELL, {"fill": "#e6edf3"} if line.startswith("$") else {})
+    style = {"font-size": "35", "font-weight": "bold", "fill": "#3fb950"}
+    text(answer, height - MARGIN - 10, width - 2 * MARGIN, style)
     ET.indent(svg)
     return ET.tostring(svg, encoding="unicode") + "\n"
 

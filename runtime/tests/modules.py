@@ -1,4 +1,4 @@
-"""Small modules in WebAssembly text, in which I stands for the word type and W for the index type of the memory."""
+"""Small modules in WebAssembly text. In them, I is the type of an address, and W the index type of the memory."""
 
 import re
 from pathlib import Path
@@ -16,7 +16,7 @@ PRELUDE = Path(__file__).with_name("prelude.wat").read_text()
 
 
 def wasm(body: str, bits: int = 64) -> bytes:
-    """Return a module for a word size."""
+    """Return the module with a body, for a word size."""
     text = re.sub(r"\bW\b", "i64" if bits == 64 else "", re.sub(r"\bI\b", f"i{bits}", body))
     return bytes(wasmtime.wat2wasm(f"(module {text})"))
 
@@ -54,7 +54,7 @@ def number(canister: Canister, name: str) -> int:
 
 
 def everything(canister: Canister) -> tuple[int | None, ...]:
-    """Return what a message can change: heap, global, stable memory and the sizes of both memories."""
+    """Return everything that a message can change: heap, global, stable memory and the sizes of both memories."""
     stable = number(canister, "get_stable") if canister.stable_bytes else None
     return number(canister, "get"), number(canister, "get_global"), stable, canister.heap_bytes, canister.stable_bytes
 

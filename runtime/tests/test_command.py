@@ -1,4 +1,4 @@
-"""Candid, sizes, and the command line."""
+"""Candid text, sizes, and the command line."""
 
 import re
 
@@ -66,7 +66,7 @@ def test_command_line_prints_just_replies(tmp_path, capsys):
         ("call nope", "IC0536"),
         ("call lone (true)", "type mismatch"),
         ("upgrade missing.wasm", "missing.wasm"),
-        ("jump", "not an action"),
+        ("jump", "Write an action"),
         ("--wasm-memory-limit 9kB", "IC0539"),
         ("--helper none", "Build the helper first: cargo build --release --locked"),
     ],

@@ -1,4 +1,4 @@
-"""The limits of memory and instructions hold, and the low-memory hook runs in time."""
+"""Messages cannot exceed the limits of memory and instructions, and the low-memory hook runs before the limit."""
 
 import pytest
 
@@ -15,13 +15,13 @@ def grow(pages: int, kind: str = "update") -> str:
 
 @both_word_sizes
 def test_growth_past_the_memory_limit_fails_and_is_undone(bits):
-    steps = "(drop (memory.grow (I.const 5)))" * 5  # The fourth is the first past the limit.
+    steps = "(drop (memory.grow (I.const 5)))" * 5  # The fourth exceeds the limit.
     canister = install(method(steps), bits, wasm_memory_limit="1 MiB")
     error = failure(canister)
     assert error.code == "IC0539" and canister.heap_bytes == PAGE
     assert "Wasm memory limit of 1048576 bytes. The peak Wasm memory usage was 1376256 bytes." in error.reason
-    assert number(install(grow(20, "query"), bits, wasm_memory_limit="1 MiB"), "go") == 1  # It does not bind queries.
-    assert failure(install(grow(3 * GIB // PAGE), bits)).code == "IC0539"  # It is 3 GiB unless given.
+    assert number(install(grow(20, "query"), bits, wasm_memory_limit="1 MiB"), "go") == 1  # Not for queries.
+    assert failure(install(grow(3 * GIB // PAGE), bits)).code == "IC0539"  # The default is 3 GiB.
     with pytest.raises(Trapped, match="IC0539"):
         install(bits=bits, wasm_memory_limit=65535)
 

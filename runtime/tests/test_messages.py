@@ -1,4 +1,4 @@
-"""Messages are transactions, and calls, timers and upgrades follow the replica's rules and sentences."""
+"""Messages are transactions. Calls, timers and upgrades follow the rules of the replica and have its errors."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The runtime accepts the modules that the replica accepts."""
+"""The runtime accepts and refuses the same modules as the replica."""
 
 import gzip
 import re

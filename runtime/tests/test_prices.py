@@ -1,4 +1,4 @@
-"""The runtime counts instructions as the replica does: one small piece of code for each rule."""
+"""The runtime counts instructions as the replica does. Each rule has a small piece of code."""
 
 import pytest
 
@@ -22,7 +22,7 @@ WRITE_TO_TWO_PAGES = """(i32.store8 (I.const 4096) (i32.const {0})) (i32.store8 
 
 
 def taken(code: str, bits: int) -> int:
-    """Return the instructions of an update that ends in an error. If it traps, no page of the heap is charged for."""
+    """Return the instructions of an update that ends in an error. After a trap, changed pages cost nothing."""
     init = '(func (export "canister_init") (drop (call $stable_grow (i64.const 1))))'
     canister = install(init + method(code), bits)
     failure(canister)

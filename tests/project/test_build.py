@@ -1,10 +1,12 @@
-"""build.sh and what it builds from: each canister of a workspace is built, and an error says what to do."""
+"""build.sh builds each canister of a workspace, and its errors say what to do."""
 
 import hashlib
 import json
 import os
 import shutil
 import subprocess
+import tomllib
+from operator import itemgetter
 from pathlib import Path
 
 import pytest
@@ -29,7 +31,10 @@ fn loud() -> bool {
     MAP.with(|map| map.is_empty()) && shared::LOUD
 }
 """
-"""A canister that stores in a `DefaultMemoryImpl` and tells whether its library `shared` has the feature `loud`."""
+"""A canister that stores a map in a `DefaultMemoryImpl`, and says whether `shared` has the feature `loud`."""
+ON_THE_HEAP = f"use ic_stable_structures::DefaultMemoryImpl;\n{CANISTER}"
+WASM32 = "wasm32-unknown-unknown"
+"""The target of the tests with an rlib. With LTO, as for wasm64, cargo would compile another standard library for an rlib."""
 ON_THE_HOST = '#[cfg(target_family = "wasm")]\ncompile_error!("for the host");\nfn main() {}\n'
 
 
@@ -43,24 +48,21 @@ def add_package(folder: Path, name: str, files: dict[str, str], *dependencies: s
 
 
 @pytest.fixture(scope="module")
-def workspace(
-    committed: Project, build, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, subprocess.CompletedProcess]:
-    """A workspace with canisters, libraries and programs of every kind; and how `bash build.sh` went."""
+def workspace(committed: Project, build, tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
+    """A workspace with all kinds of packages, and the completed process of its `bash build.sh`."""
     folder = shutil.copytree(committed(), tmp_path_factory.mktemp("workspace") / "hello")
     (memory,) = [block.text for block in blocks(HOW_TO / "crates.md", "Stable memory") if block.language == "rust"]
     stable = f"mod stable_memory;\nuse stable_memory::DefaultMemoryImpl;\nfn main() {{}}\n{CANISTER}"
-    on_the_heap = f"use ic_stable_structures::DefaultMemoryImpl;\n{CANISTER}"
     shared, loud = 'shared = { path = "../shared" }', 'shared = { path = "../shared", features = ["loud"] }'
     add_package(folder, "bin-canister", {"src/main.rs": stable, "src/stable_memory.rs": memory}, *DEPENDENCIES, loud)
-    library = {"src/lib.rs": on_the_heap, "src/bin/tool.rs": "fn main() {}\n"}
+    library = {"src/lib.rs": ON_THE_HEAP, "src/bin/tool.rs": "fn main() {}\n"}
     add_package(folder, "lib-canister", library, *DEPENDENCIES, shared, is_library=True)
     add_package(folder, "shared", {"src/lib.rs": 'pub const LOUD: bool = cfg!(feature = "loud");\n'})
     features = '\n[lib]\ncrate-type = ["cdylib", "rlib"]\n\n[features]\nloud = []\n'
     replace(folder / "canisters/shared/Cargo.toml", "", features)
     add_package(folder, "tool", {"src/main.rs": ON_THE_HOST})
-    builds.optimize_less(folder, "hello_backend", "bin-canister", "lib-canister")
-    done = build(folder, STRUCTURES_ON_HEAP="yes")
+    builds.optimize_less(folder)
+    done = build(folder, "", WASM32)
     assert done.returncode == 0, done.stderr
     return folder, done
 
@@ -72,13 +74,13 @@ def test_build_sh_builds_every_canister_and_no_other_package(workspace) -> None:
     for path, said in lines.items():
         module = Path(path).read_bytes()
         assert said == f"{len(module)} bytes, sha256 {hashlib.sha256(module).hexdigest()}"
-    assert f"{folder}/{WASM}" in lines
+    assert f"{folder}/{WASM.replace('wasm64', 'wasm32')}" in lines
 
 
 def test_each_canister_gets_the_features_it_gets_by_name(workspace) -> None:
     folder, done = workspace
     for package, says in {"bin-canister": "(true)", "lib-canister": "(false)"}.items():
-        (line,) = run(f"bash build.sh {package}", folder, STRUCTURES_ON_HEAP="yes").splitlines()
+        (line,) = run(f"bash build.sh {package} {WASM32}", folder).splitlines()
         assert line in done.stdout.splitlines()
         assert Canister.install(Path(line.split(": ")[0])).call("loud") == says
 
@@ -93,15 +95,19 @@ def refusal(done: subprocess.CompletedProcess[str]) -> str:
     return done.stderr
 
 
-def test_stable_structures_on_the_heap_are_refused(workspace, build) -> None:
-    assert build(workspace[0], "bin-canister").returncode == 0
-    advice = refusal(build(workspace[0], "lib-canister")).splitlines()[-1]
+def test_stable_structures_on_the_heap_are_refused(project: Project, build) -> None:
+    folder = project()
+    (folder / "src/hello_backend/Cargo.toml").write_text(manifest("hello_backend", *DEPENDENCIES))
+    (folder / LIB).write_text(ON_THE_HEAP.replace(" && shared::LOUD", ""))
+    builds.optimize_less(folder, "hello_backend")
+    advice = refusal(build(folder)).splitlines()[-1]
     assert advice.startswith("build.sh: Give ic-stable-structures a Memory that calls ic_cdk::stable: ")
-    assert "lib_canister.wasm" in advice
+    assert "hello_backend.wasm" in advice
+    assert build(folder, STRUCTURES_ON_HEAP="yes").returncode == 0
 
 
 def test_a_module_that_does_not_use_the_ic_is_refused(project: Project, build) -> None:
-    """With ic-cdk 0.17, a canister compiles to such a module."""
+    """A canister with ic-cdk 0.17 compiles to a module that imports nothing from `ic0`."""
     folder = project(timers=False)
     (folder / LIB).write_text("pub fn greet() {}\n")
     for arguments in (["hello_backend"], []):
@@ -112,12 +118,14 @@ def test_a_module_that_does_not_use_the_ic_is_refused(project: Project, build) -
 
 def test_a_package_without_a_module_is_refused(project: Project, build) -> None:
     folder = project()
+    builds.optimize_less(folder)
     builds.share_target(folder)
-    (folder / WASM).parent.mkdir(parents=True, exist_ok=True)
-    (folder / WASM).write_bytes(b"\0asm \3ic0")  # A module of an earlier build.
+    old = folder / WASM.replace("wasm64", "wasm32")
+    old.parent.mkdir(parents=True, exist_ok=True)
+    old.write_bytes(b"\0asm \3ic0")  # A module of an earlier build.
     replace(folder / "src/hello_backend/Cargo.toml", '["cdylib"]', '["rlib"]')
-    said = refusal(build(folder)).splitlines()[-1]
-    (folder / WASM).unlink()
+    said = refusal(build(folder, "", WASM32)).splitlines()[-1]
+    old.unlink()
     assert said.startswith('build.sh: Write crate-type = ["cdylib"] below [lib] in Cargo.toml: ')
 
 
@@ -145,7 +153,7 @@ def test_a_missing_nightly_is_named(project: Project, build, tmp_path: Path) -> 
 
 
 def test_only_own_crates_get_vector_instructions(project: Project, build, tmp_path: Path) -> None:
-    """Ask cargo for what it would compile, with `--unit-graph`: compiling it would take a minute."""
+    """With `--unit-graph`, cargo only says what it would compile."""
     folder = project()
     (folder / "src/hello_backend/build.rs").write_text("fn main() {}\n")
     real = Path(run("rustup which cargo", folder).strip())
@@ -166,15 +174,12 @@ def test_only_own_crates_get_vector_instructions(project: Project, build, tmp_pa
 
 @pytest.mark.rust
 @pytest.mark.parametrize("name", ["a", "zz"])
-def test_cargo_lock_is_as_cargo_writes_it(rendered: Project, tmp_path: Path, name: str) -> None:
-    """The canister's name decides its place. `make lock` writes the rest."""
-    folder = shutil.copytree(rendered(canister_name=name, pocket_ic=True), tmp_path / "hello")
-    before = (folder / "Cargo.lock").read_text()
+def test_cargo_lock_is_as_cargo_writes_it(rendered: Project, name: str) -> None:
+    """Cargo sorts the packages by name. `make lock` writes the others."""
+    folder = rendered(canister_name=name, pocket_ic=True)
     cargo("metadata", "--locked", "--format-version=1", cwd=folder)
-    head, *packages = before.strip().split("\n\n")
-    (folder / "Cargo.lock").write_text("\n\n".join([head, *reversed(packages)]) + "\n")
-    cargo("metadata", "--format-version=1", cwd=folder)
-    assert (folder / "Cargo.lock").read_text() == before
+    packages = tomllib.loads((folder / "Cargo.lock").read_text())["package"]
+    assert packages == sorted(packages, key=itemgetter("name"))
 
 
 @pytest.mark.rust

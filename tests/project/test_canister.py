@@ -1,4 +1,4 @@
-"""The canister of a new project, compiled: what it answers, and what an upgrade does to it."""
+"""The canister of a new project answers, ticks and survives an upgrade."""
 
 from pathlib import Path
 

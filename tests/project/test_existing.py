@@ -1,4 +1,4 @@
-"""Projects that exist, in many shapes, adopted by docs/how-to/adopt.md and by the message after the copy alone."""
+"""Existing projects of many shapes move to wasm64 as docs/how-to/adopt.md and the message of `copier copy` say."""
 
 import json
 import re
@@ -11,6 +11,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+import yaml
 
 from runtime import Canister
 from scripts.workspace import TEMPLATE, cargo, share_target
@@ -26,37 +27,28 @@ WORKFLOWS = {".github/workflows/ci.yml", ".github/workflows/template.yml"}
 OURS = {".copier-answers.yml", "build.sh", "rust-toolchain.toml", "wasm64.hbs", *WORKFLOWS}
 """All files that the template may write."""
 PROFILE = "\n[profile.release]" + (TEMPLATE / "Cargo.toml.jinja").read_text().split("[profile.release]")[1]
-"""The template's profile, for which other tests have compiled the dependencies already."""
+"""The template's profile. Other tests have compiled the dependencies with it."""
 
 
 @dataclass
 class Shape:
-    """What tests expect of a project in shapes.md."""
+    """What shapes.md expects of a project."""
 
-    packages: dict[str, str]  # Of each Rust canister.
-    edits: dict[str, int]  # How many lines of a file, or entries in dfx.json, an adoption changes.
-    folder: str = "."  # Where the project is in its repository.
-    init: str = "()"
-    version: str | None = None  # The version of the template that wrote the other files.
+    packages: dict[str, str]  # The package of each Rust canister.
+    edits: dict[str, int]  # The number of lines, or of entries in dfx.json, that an adoption changes in a file.
+    folder: str = "."  # The project's folder in its repository.
+    init: str = "()"  # The argument of an installation.
+    version: str | None = None  # The version of the template that generated the project.
     remembers: bool = False  # Whether `greet` repeats the names of earlier calls, also after an upgrade.
 
 
-SHAPES = {
-    "one package": Shape({"backend": "greeter"}, {"icp.yaml": 1}, folder="services"),
-    "canisters in folders": Shape(
-        {"backend": "backend", "archive": "archive"}, {"archive/canister.yaml": 1, "backend/canister.yaml": 1}
-    ),
-    "a binary beside a frontend": Shape({"monitor": "monitor-canister"}, {"dfx.json": 1}, init='("greets")'),
-    "stable structures with both tools": Shape(
-        {"hello": "hello-api"}, {"dfx.json": 1, "icp.yaml": 1, "rs/api/api.rs": 2}, remembers=True
-    ),
-    "an old ic-cdk": Shape({"old": "old"}, {"Cargo.toml": 1, "icp.yaml": 1}),
-    "version 1.0.0": Shape({"hello_backend": "hello_backend"}, {}, version="1.0.0"),
-}
+PROJECTS = Path(__file__).with_name("shapes.md")
+EXPECTED = [block for block in blocks(PROJECTS) if block.paragraph == "Expected:"]
+SHAPES = {block.heading: Shape(**yaml.safe_load(block.text)) for block in EXPECTED}
 
 
 def adopt(template: Path, project: Path) -> None:
-    """Run the page's first command, check that it changes no file of the owner's, and make the edits of its message."""
+    """Run the page's first command, check that it changes no other files, and make the edits of its message."""
     before = files(project).items()
     with chdir(project), redirect_stderr(StringIO()) as message:
         copier_command(*blocks(PAGE)[0].text.replace("TEMPLATE", str(template)).split()[1:])
@@ -64,7 +56,7 @@ def adopt(template: Path, project: Path) -> None:
     for paragraph, block in pairwise(re.split(r"\n\n+", message.getvalue())):
         if block.startswith("    sed"):
             run(dedent(block), project)
-        elif canister := re.match(r"For dfx, (\S+)\s+in\s+dfx.json\s+gets\s+these\s+keys", paragraph):
+        elif canister := re.match(r"For dfx,\s+give\s+(\S+)\s+in\s+dfx.json\s+these\s+keys", paragraph):
             dfx = json.loads((project / "dfx.json").read_text())
             dfx["canisters"][canister[1]] |= json.loads(f"{{{block}}}")
             (project / "dfx.json").write_text(json.dumps(dfx, indent=2) + "\n")
@@ -83,9 +75,9 @@ def change(project: Path, file: str, line: str, advice: str) -> None:
 
 
 def write(project: Path, shape: str, lock: Path, *packages: str) -> None:
-    """Write a project of shapes.md with a lock and a profile for which other tests have compiled the dependencies."""
-    for block in blocks(Path(__file__).with_name("shapes.md"), shape):
-        assert edit(block, project)
+    """Write a project of shapes.md. It gets the lock and the profile of other tests, so that it compiles few crates."""
+    for block in blocks(PROJECTS, shape):
+        assert edit(block, project) or block in EXPECTED
     if "[profile.release]" not in (project / "Cargo.toml").read_text():
         replace(project / "Cargo.toml", "", PROFILE)
     shutil.copy(lock, project)
@@ -95,15 +87,16 @@ def write(project: Path, shape: str, lock: Path, *packages: str) -> None:
 
 
 def wasm32(project: Path, package: str) -> Path:
-    """Build a package for wasm32 as its owner does, but with the nightly for which the tests have compiled std already."""
+    """Build a package for wasm32 with cargo alone and return its module."""
     share_target(project)
     build = "build --release --quiet -Zbuild-std=std,panic_abort --message-format=json --target=wasm32-unknown-unknown"
-    artifacts = cargo(*build.split(), "--package", package, cwd=project)
+    fast = [f"--config=profile.release.{setting}" for setting in builds.FAST]
+    artifacts = cargo(*build.split(), *fast, "--package", package, cwd=project)
     return Path(re.findall(r'"([^"]*/release/[^"/]*\.wasm)"', artifacts)[-1])
 
 
 def check(shape: Shape, package: str, module: Path, old: Path | None = None, bits: int = 64) -> None:
-    """Check what a module answers after an installation, and after two upgrades, the first from an old module if given."""
+    """Check the answers of a module after an installation, of `old` if given, and after two upgrades."""
     canister = Canister.install(old or module, shape.init)
     for calls in (1, 2, 3):
         names = "me" * (calls if shape.remembers else 1)
@@ -120,7 +113,7 @@ def in_dfx(project: Path) -> dict[str, dict]:
 
 
 def check_edits(shape: Shape, before: Path, after: Path) -> None:
-    """Check that an adoption edits a line or an entry a canister."""
+    """Check that an adoption changes the lines and entries of `shape.edits` and no others."""
     assert (after / ".github/workflows/ci.yml").exists() == (shape.folder == ".")
     lines = git(after, "diff", "--numstat", "--relative", "--diff-filter=M", "before", ":!Cargo.lock").splitlines()
     edits = {name: int(added) for added, _, name in map(str.split, lines)}
@@ -130,7 +123,7 @@ def check_edits(shape: Shape, before: Path, after: Path) -> None:
 
 
 def check_modules(shape: Shape, before: Path, after: Path) -> None:
-    """Check what the modules answer that build.sh, icp and dfx's command make."""
+    """Check the answers of the modules that build.sh, icp and the command in dfx.json build."""
     old = wasm32(before, "hello-api") if shape.remembers else None
     done = builds.build(after)
     assert done.returncode == 0, done.stderr
@@ -157,7 +150,7 @@ def check_update(project: Path) -> None:
 
 
 def check_leaving(shape: Shape, before: Path, after: Path) -> None:
-    """Check that a project leaves the template as it came, but for its code, and builds for wasm32 again."""
+    """Check that a project that leaves the template gets back all its files except its code, and builds for wasm32."""
     (after / "back.diff").write_text(run(script(PAGE, "Leave the template"), after))
     run("git apply --allow-empty --reverse back.diff && rm back.diff", after)
     left, kept = files(after), files(before)
@@ -166,7 +159,7 @@ def check_leaving(shape: Shape, before: Path, after: Path) -> None:
     assert changed - {*OURS, "Cargo.lock", "rs/api/stable_memory.rs"} == code
     assert not left.keys() & OURS - WORKFLOWS
     if shape.version or "Cargo.toml" in shape.edits:
-        return  # Version 1.0.0 did not build with cargo alone. Another ic-cdk would take long to compile.
+        return  # A project of version 1.0.0 does not build with cargo alone. Another ic-cdk takes long to compile.
     for name in shape.packages.values():
         check(shape, name, wasm32(after, name), bits=32)
 
@@ -181,7 +174,7 @@ def test_a_project_moves_to_wasm64_updates_and_leaves(
     git(template, "tag", "--delete", NEXT)
     if shape.version:
         shutil.copytree(committed(f"v{shape.version}"), after)
-        replace(after / "Cargo.toml", 'opt-level = "s"\n', "")  # Other tests have compiled the crates without it.
+        replace(after / "Cargo.toml", 'opt-level = "s"\n', "")  # Other tests have compiled the crates like this.
         page = HOW_TO / "update.md"
         run(script(page, f"A project of version {shape.version}").partition("&& copier")[0], after)
     write(after, name, committed() / "Cargo.lock", *shape.packages.values())
@@ -201,7 +194,7 @@ def test_a_project_moves_to_wasm64_updates_and_leaves(
 
 
 def test_icp_gives_no_canister_the_module_of_another(template: Path, committed: Project, build, tmp_path: Path) -> None:
-    """It fails where modules can be mixed up. No old module stays for dfx."""
+    """Where cargo writes two modules to one file, icp fails. dfx finds no old module."""
     write(tmp_path, "modules that can be mixed up", committed() / "Cargo.lock", "pair", "twin-a")
     commit(tmp_path)
     adopt(template, tmp_path)

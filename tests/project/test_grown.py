@@ -1,4 +1,4 @@
-"""The story of a project that its owner extends for a year: no answer and no version of the template leads to a conflict."""
+"""A project that its owner extended: no other answer and no later version of the template causes a conflict."""
 
 import re
 from pathlib import Path
@@ -36,7 +36,7 @@ GREETING: list[Edit] = [
 
 
 def add_canister(project: Path) -> None:
-    """Write the second canister, and let the project build in the shared target folder."""
+    """Write a second canister, and make the project build into the shared target folder."""
     second = project / "src/second_backend"
     (second / "src").mkdir(parents=True)
     (second / "Cargo.toml").write_text(manifest("second_backend", "candid.workspace = true", "ic-cdk.workspace = true"))
@@ -46,7 +46,7 @@ def add_canister(project: Path) -> None:
 
 
 def grow(project: Path) -> None:
-    """Change what owners change, in the places where they do, and commit."""
+    """Change what owners change, in the usual places, and commit."""
     add_canister(project)
     (project / LIB).with_name("records.rs").write_text(RECORDS)
     (own_versions,) = re.findall("# Add your own versions .*\n", (project / "Cargo.toml").read_text())
@@ -56,6 +56,9 @@ def grow(project: Path) -> None:
         ("README.md", "## Update\n", "## Our club\n\nMeets on Mondays.\n\n## Update\n"),
         (LIB, "what it was compiled for.\n", "what it was compiled for.\n\nmod records;\n"),
         (LIB, "    /// `UPDATE_EXPECT", "    #[test]\n    fn is_mine() {}\n\n    /// `UPDATE_EXPECT"),
+        ("dfx.json", '"candid:service" }]', '"candid:service" }],\n      "init_arg": "()"'),
+        ("rust-toolchain.toml", "", "# The end.\n"),
+        ("build.sh", "", "# The end.\n"),
     ]
     make(project, [*ADDITIONS, *GREETING, *own])
     cargo("add", "--quiet", "--package=hello_backend", "serde", cwd=project)
@@ -64,7 +67,7 @@ def grow(project: Path) -> None:
 
 
 def answer(project: Path, **answers: bool | str) -> None:
-    """Give other answers, and commit. Where an update refuses one, run the command that it names and try again."""
+    """Give other answers, and commit. If an update refuses an answer, run the command that it names and try again."""
     try:
         update(project, **answers)
     except ValueError as refusal:
@@ -77,7 +80,7 @@ def answer(project: Path, **answers: bool | str) -> None:
 
 
 def bring_up_to_date(project: Path) -> str:
-    """Let the project's tests write what an update leaves alone, commit, and return the interface."""
+    """Let the project's tests write the .did, which an update does not change, commit, and return the .did."""
     builds.share_target(project)
     run("UPDATE_EXPECT=1 cargo test", project)
     commit(project)
@@ -86,7 +89,7 @@ def bring_up_to_date(project: Path) -> str:
 
 
 def own_lines(project: Path) -> set[tuple[str, str]]:
-    """Return each line that only the owner changes, with its file."""
+    """Return each line of the files that no program writes and no answer deletes, with its file."""
     others = {".copier-answers.yml", *BY_PROGRAMS, *OPTIONAL["timers"], *OPTIONAL["pocket_ic"]}
     texts = {name: (project / name).read_text() for name in files(project).keys() - others}
     return {(name, line) for name, text in texts.items() for line in text.splitlines()}
@@ -100,7 +103,7 @@ def test_a_grown_project_never_meets_a_conflict(project: Project, build) -> None
     assert len(ours) > 50
 
     answer(folder, timers=False, gzip=False, wasm_memory_limit="5 GiB")
-    for table in ([], ["--dev"]):  # Both tables are sorted now, so that cargo adds to their tops.
+    for table in ([], ["--dev"]):  # Both tables are sorted, so cargo adds the crate at their tops.
         cargo("add", "--quiet", "--package=hello_backend", *table, "autocfg", cwd=folder)
     did = bring_up_to_date(folder)
     assert "ticks" not in did and "// A person.\ntype Record = record {" in did
@@ -119,8 +122,12 @@ def test_a_grown_project_never_meets_a_conflict(project: Project, build) -> None
     assert not (folder / OPTIONAL["pocket_ic"][0]).exists()
     assert "ticks : () -> (nat64) query" in bring_up_to_date(folder)
 
+    pins = folder / "Cargo.toml"
+    pins.write_text(re.sub('^candid = ".*"', 'candid = "=0.10.99"', pins.read_text(), flags=re.MULTILINE))
+    commit(folder)
     update(folder, NEXT)
-    assert not conflicts(folder)
+    assert 'candid = "=0.10.99"' in pins.read_text()
+    assert not conflicts(folder), "Leave a line between the template's lines and the owners'."
     assert "CHANGED" in (folder / "build.sh").read_text()
     assert ours <= own_lines(folder)
 

@@ -1,4 +1,4 @@
-"""The same source gives the same module, byte for byte, wherever and by whomever it is built."""
+"""The same source gives the same module, byte for byte, in each folder and for each user."""
 
 import gzip
 import os
@@ -12,7 +12,7 @@ from tests.support.projects import run
 
 CARGO_HOME = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo"))
 SOMEBODY = TARGET_DIR.resolve() / "somebody else's"
-"""The home of another builder, which stays between runs, so that the standard library is compiled once for it."""
+"""The home of another builder. It stays between runs, so that the standard library is compiled once for it."""
 SETTINGS = {
     "RUSTFLAGS": "--cfg anything -C opt-level=0",
     "CARGO_ENCODED_RUSTFLAGS": "-Copt-level=0",
@@ -32,14 +32,9 @@ SETTINGS = {
 """Variables in the environment of another builder. Each would change a module or fail a build if build.sh ignored it."""
 
 
-def rustup_home() -> Path:
-    """Return the folder in which rustup keeps its toolchains, such as `~/.rustup`."""
-    return Path(run("rustup show home", Path("/")).strip())
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture
 def somebody() -> dict[str, str]:
-    """The environment of another builder: with a home and a Cargo home, whose downloaded crates are those of ours."""
+    """The environment of another builder, who has another home and Cargo home, and the crates that we downloaded."""
     home = SOMEBODY / "home"
     crates, theirs = CARGO_HOME / "registry", home / ".cargo/registry"
     for folder in (crates, theirs.parent):
@@ -49,34 +44,29 @@ def somebody() -> dict[str, str]:
     wrapper = home / "wrapper"
     wrapper.write_text('#!/bin/sh\nexec "$@"\n')
     wrapper.chmod(0o755)
-    homes = {"HOME": str(home), "CARGO_HOME": str(home / ".cargo"), "RUSTUP_HOME": str(rustup_home())}
+    rustup_home = run("rustup show home", Path("/")).strip()  # It has the toolchains.
+    homes = {"HOME": str(home), "CARGO_HOME": str(home / ".cargo"), "RUSTUP_HOME": rustup_home}
     homes |= {name: str(home / name) for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME")}
     return SETTINGS | homes | {"RUSTC_WORKSPACE_WRAPPER": str(wrapper)}
 
 
-@pytest.fixture(scope="module")
-def checkout(icp_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone of `icp_project` in another folder, with a target folder of its own."""
-    folder = tmp_path_factory.mktemp("work") / "a clone"
-    run(f"umask 077; git clone --quiet {icp_project} '{folder}'", icp_project)
-    (SOMEBODY / "target").mkdir(parents=True, exist_ok=True)
-    (folder / "target").symlink_to(SOMEBODY / "target")
-    return folder
-
-
 def test_another_builder_makes_the_same_modules(
-    icp_project: Path, artifacts: Path, somebody: dict[str, str], checkout: Path
+    icp_project: Path, artifacts: Path, somebody: dict[str, str], tmp_path: Path
 ) -> None:
-    """The other builder runs the commands of docs/how-to/verify-a-module.md in the clone."""
+    """The other builder runs the commands of docs/how-to/verify-a-module.md in a clone, with another target folder."""
+    checkout = tmp_path / "a clone"
+    run(f"umask 077; git clone --quiet {icp_project} '{checkout}'", icp_project)
+    (SOMEBODY / "target").mkdir(exist_ok=True)
+    (checkout / "target").symlink_to(SOMEBODY / "target")
     with_icp, _with_dfx = blocks(HOW_TO / "verify-a-module.md", "Build it again")
-    script = with_icp.text.replace("rustup toolchain install\n", "")
+    script = with_icp.text.replace("rustup toolchain install\n", "").replace("hello_backend", "hello_icp")
     assert script.startswith("git status --short\n")
     printed = run(f"umask 077\n{script}git status --short", checkout, **somebody)
-    assert printed == run("sha256sum .icp/cache/artifacts/hello_backend", icp_project)
+    assert printed == run("sha256sum .icp/cache/artifacts/hello_icp", icp_project)
     assert not (checkout / "elsewhere").exists()
-    for name in ("hello_backend", "plain"):
+    for name in ("hello_icp", "plain"):
         wasm = (artifacts / name).read_bytes()
         assert wasm == (checkout / ".icp/cache/artifacts" / name).read_bytes()
-        wasm = gzip.decompress(wasm) if name == "hello_backend" else wasm
-        for folder in (Path.home(), CARGO_HOME, rustup_home(), icp_project, checkout, SOMEBODY, TARGET_DIR):
+        wasm = gzip.decompress(wasm) if name == "hello_icp" else wasm
+        for folder in (Path.home(), CARGO_HOME, somebody["RUSTUP_HOME"], icp_project, checkout, SOMEBODY, TARGET_DIR):
             assert f"{folder}/".encode() not in wasm

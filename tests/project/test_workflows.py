@@ -1,4 +1,4 @@
-"""The workflows of a project: their own steps pass, notice each fault, and open an issue for a newer template."""
+"""The workflows of a project: their steps pass, find each fault, and open an issue for a newer template."""
 
 import hashlib
 import json
@@ -25,21 +25,20 @@ CONFLICT = "before\n<<<<<<< before updating\nmine\n=======\nthe template's\n>>>>
 
 
 def read(project: Path, workflow: str) -> dict:
-    """Return a workflow of a project. Its `on` is the key True, as YAML reads `on` as a yes."""
+    """Return a workflow of a project. Its `on` is the key True, because YAML reads `on` as a yes."""
     return yaml.safe_load((project / workflow).read_text())
 
 
 def steps(project: Path, workflow: str) -> dict[str, dict]:
-    """Return the steps of the only job of a workflow that run commands, by name."""
+    """Return the steps with commands of a workflow's only job, by name."""
     (job,) = read(project, workflow)["jobs"].values()
     return {step.get("name", ""): step for step in job["steps"] if "run" in step}
 
 
 def run_step(step: dict, project: Path, folder: Path, **environment: str) -> tuple[bool, str]:
-    """Run a step as GitHub does, without installing anything. Return whether it passes, and its output.
+    """Run a step as GitHub does, except installations. Return whether it passes, and its output.
 
-    `folder` takes the files that GitHub keeps outside the project. An expression such as `${{ github.token }}` becomes its
-    own text.
+    `folder` gets the files that GitHub keeps elsewhere. An expression such as `${{ github.token }}` stays text.
     """
     if step["run"].startswith(INSTALLED):
         return True, ""
@@ -85,9 +84,9 @@ FAULTS = {
     "Lints on the host": (LIB, '"ICP".into()', 'String::from("ICP").into()', "clippy::useless-conversion"),
     "Lints for wasm64": (LIB, "", ONLY_WASM64, "clippy::needless-return"),
     "Tests": (DID, "greet : (text)", "greet : (nat)", "expect test failed"),
-    "Build what is deployed, with its size and hash in the summary": (LIB, "", ONLY_RELEASE, "cannot find value `gib`"),
+    "Build the deployed module, with size and hash in the summary": (LIB, "", ONLY_RELEASE, "cannot find value `gib`"),
 }
-"""For steps of ci.yml: a file, a text in it and what becomes of it (an empty text is its end), and what the step says."""
+"""For a step of ci.yml: a file, a text in it (empty is its end), a replacement, and a part of the output."""
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -104,7 +103,7 @@ def test_ci_fails_at_the_step_for_a_fault(project: Project, build, tmp_path: Pat
 
 def test_ci_names_a_committed_conflict(project: Project, tmp_path: Path) -> None:
     folder = project()
-    step = steps(folder, CI)["No conflict left by an update"]
+    step = steps(folder, CI)["No conflict from an update"]
     (folder / "notes.md").write_text("Title\n=======\n<<<<<<<< eight\n  >>>>>>> quoted\n")
     commit(folder)
     assert run_step(step, folder, tmp_path) == (True, "")
@@ -113,7 +112,7 @@ def test_ci_names_a_committed_conflict(project: Project, tmp_path: Path) -> None
         commit(folder)
         passes, output = run_step(step, folder, tmp_path)
         assert not passes
-        assert file in output and "::error::Keep what is right" in output
+        assert file in output and "::error::Resolve each conflict above" in output
 
 
 # template.yml
@@ -133,7 +132,7 @@ case "$*" in
   *) exit 1 ;;
 esac
 """
-"""A replacement for `gh`, with the issues in the file ISSUES. Without that file, the repository has disabled issues."""
+"""A program in place of `gh`. The file ISSUES has the issues; without it, the repository has disabled issues."""
 
 
 @pytest.fixture
@@ -172,7 +171,7 @@ def test_an_unreadable_template_fails_with_advice(project: Project, repository: 
     replace(folder / ".copier-answers.yml", str(repository), "/home/someone/template")
     passes, output = look(folder)
     assert not passes
-    assert "::error::Write an address that GitHub can read into .copier-answers.yml as _src_path, or delete" in output
+    assert "::error::Set _src_path in .copier-answers.yml to a URL that GitHub can read, or delete" in output
 
 
 # Both

@@ -1,4 +1,4 @@
-"""The benchmark's figures are those of the modules that the template builds, and its page and chart show them."""
+"""The benchmark has the figures of the modules that the template builds, and its page and chart show them."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""This repository's code passes its linters, formatters and type checker: `make check`."""
+"""The code of this repository and of projects passes linters, formatters and the type checker: `make check`."""
 
 import re
 import subprocess
@@ -15,7 +15,7 @@ RUSTFMT = ["rustup", "run", nightly(), "rustfmt", "--edition=2024", "--check", *
 
 
 def complaints(*command: str | Path, text: str = "") -> str:
-    """Run a command with `text` as its input and return what it prints, or "" if it succeeds."""
+    """Run a command with `text` as its input and return its output, or "" if it succeeds."""
     done = subprocess.run(command, cwd=ROOT, input=text, text=True, capture_output=True, check=False)
     return done.stdout + done.stderr if done.returncode else ""
 
@@ -36,7 +36,7 @@ def test_code_passes_the_check(command: list[str]) -> None:
 
 
 def lint_workflows(folder: Path) -> None:
-    """Fail if a workflow in `folder` is invalid or unsafe, or if a command in it is wrong."""
+    """Fail if a workflow of a project is invalid or unsafe, or if shellcheck finds a fault in its commands."""
     workflows = sorted((folder / ".github/workflows").glob("*.yml"))
     assert workflows
     assert not complaints("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows)
@@ -55,15 +55,9 @@ def test_workflows_of_this_repository_have_no_faults() -> None:
     lint_workflows(ROOT)
 
 
-@pytest.mark.parametrize("answer", [True, False])
-def test_a_projects_script_and_workflows_have_no_faults(rendered, answer: bool) -> None:
-    project = rendered(**dict.fromkeys(YES_NO, answer) | {"github_actions": True})
-    lint_workflows(project)
-    assert not complaints("shellcheck", project / "build.sh")
-
-
-def test_files_of_an_existing_project_have_no_faults(template: Path, tmp_path: Path) -> None:
-    (tmp_path / "Cargo.toml").touch()
-    project = render(template, tmp_path, github_actions=True)
-    lint_workflows(project)
-    assert not complaints("shellcheck", project / "build.sh")
+@pytest.mark.parametrize("answers", [dict.fromkeys(YES_NO, True), dict.fromkeys(YES_NO, False), {"existing": True}])
+def test_a_projects_script_and_workflows_have_no_faults(template: Path, tmp_path: Path, answers: dict) -> None:
+    if "existing" in answers:
+        (tmp_path / "Cargo.toml").touch()
+    lint_workflows(render(template, tmp_path, **answers | {"github_actions": True}))
+    assert not complaints("shellcheck", tmp_path / "build.sh")

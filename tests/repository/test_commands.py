@@ -1,4 +1,4 @@
-"""The make targets: what maintainers get, and what the commands say if something is missing."""
+"""The make targets work, and name the program to install if one is missing."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""Git commands as the tests run them."""
+"""Run git in a project."""
 
 import subprocess
 from pathlib import Path

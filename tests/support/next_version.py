@@ -1,4 +1,4 @@
-"""A later version of the template, with a change at the start of every file."""
+"""A later version of the template, with a change at the start of each file."""
 
 import re
 from pathlib import Path
@@ -12,22 +12,18 @@ COMMENTS = {
     ".md": "<!-- CHANGED -->",
     ".hbs": "{{! CHANGED }}",
 }
-"""A comment with the word CHANGED by suffix; `# CHANGED` for the others."""
+"""A comment for each kind of file. Other files get `# CHANGED`."""
 
 
 def change_each_file(template: Path) -> None:
-    """Change each file below `template` (the folder of that name): a comment at its start, and the pins."""
-    for path in [path for path in template.rglob("*") if path.is_file()]:
-        name = Path(path.name.removesuffix(".jinja").replace("{% endif %}", ""))
-        if name.name.startswith("{{ _copier_conf"):
-            continue
-        if name.suffix == ".json":
+    """Add a comment at the start of each file in the folder `template`, and change the pins."""
+    for path in [path for path in template.rglob("*") if path.is_file() and "_copier_conf" not in path.name]:
+        suffix = Path(path.name.removesuffix(".jinja").replace("{% endif %}", "")).suffix
+        if suffix == ".json":
             replace(path, '"type": "custom",\n', '"type": "custom",\n      "optimize": "CHANGED",\n')
-            continue
-        text = path.read_text()
-        start = "#!" if text.startswith("#!") else ""
-        first, rest = text.split("\n", 1) if start else ("", text)
-        path.write_text(f"{first}\n" * bool(start) + f"{COMMENTS.get(name.suffix, '# CHANGED')}\n{rest}")
+        else:
+            comment = COMMENTS.get(suffix, "# CHANGED")
+            path.write_text(re.sub(r"\A(#!.*\n)?", rf"\g<0>{comment}\n", path.read_text()))
     replace(template / "rust-toolchain.toml", f'"{nightly()}"', '"nightly-2027-01-01"')
     manifest = template / "Cargo.toml.jinja"
     manifest.write_text(re.sub(r'^ic-cdk = ".*"$', 'ic-cdk = "=0.99.0"', manifest.read_text(), flags=re.MULTILINE))

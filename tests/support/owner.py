@@ -1,11 +1,11 @@
-"""What owners add to a project, in the places where they add it."""
+"""Changes that owners make to a project, in the usual places."""
 
 from pathlib import Path
 
 from tests.support.projects import LIB, replace
 
 Edit = tuple[str, str, str]
-"""A file, a text in it, and what becomes of the text. An empty text is the end of the file."""
+"""A file, a text in it, and the text that replaces it. An empty text is the end of the file."""
 ENDPOINT = """\
 #[ic_cdk::query]
 fn {0}() -> String {{
@@ -35,7 +35,7 @@ SETTINGS: list[Edit] = [
     ("dfx.json", '"version": 1,', NETWORKS),
     (".gitignore", "", "/.env\n"),
 ]
-"""A second canister, and settings of an owner's own."""
+"""A second canister, and more settings."""
 ADDITIONS: list[Edit] = [
     *SETTINGS,
     ("icp.yaml", "", IN_ICP),
@@ -43,7 +43,7 @@ ADDITIONS: list[Edit] = [
     (LIB, GREET, ENDPOINT.format("above") + GREET),
     (LIB, TESTS, f"\n{ENDPOINT.format('below')}{TESTS.lstrip()}"),
 ]
-"""The same, and endpoints and workflow steps, in files that 1.0.0 wrote in another order."""
+"""`SETTINGS`, and also endpoints and a workflow step, in files that version 1.0.0 generated in another order."""
 
 
 def make(project: Path, edits: list[Edit]) -> None:

@@ -1,4 +1,4 @@
-"""The pages of docs/, read as a reader follows them: commands, edits, and output, in order."""
+"""Read the pages of docs/ as a reader follows them: commands, edits and output, in order."""
 
 import re
 import shlex
@@ -19,7 +19,7 @@ EDITS = {
     re.compile(r"[Ii]n `(?P<file>[^`]+)`, below `(?P<line>[^`]+)`"): "{before}{line}{new}{after}",
     re.compile(r"[Ii]n `(?P<file>[^`]+)`, in place of `(?P<line>[^`]+)`"): "{before}{new}{after}",
 }
-"""The words before a block that name a file to change, and the file's new content."""
+"""The words before a block that name the file to change, and the new content of the file."""
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Block:
     paragraph: str
     """The paragraph before the block."""
     language: str
-    """Empty for an indented block, which has commands for a shell."""
+    """Empty for an indented block, which is commands for a shell."""
     text: str
 
     @property
@@ -38,12 +38,12 @@ class Block:
         return not self.language
 
     def commands(self) -> list[str]:
-        """Return the commands of a block. A command that goes on after a backslash is one."""
+        """Return the commands of a block. A backslash at the end of a line continues the command."""
         return re.sub(r"\\\n\s*", "", self.text).splitlines()
 
 
 def blocks(page: Path, heading: str | None = None) -> list[Block]:
-    """Return the blocks of a page, or only those directly below one heading."""
+    """Return the blocks of a page, or only those of one section."""
     found, below, paragraph = [], "", ""
     for before, token in pairwise(MarkdownIt().parse(page.read_text())):
         if token.type == "inline" and before.type == "heading_open":
@@ -57,7 +57,7 @@ def blocks(page: Path, heading: str | None = None) -> list[Block]:
 
 
 def script(page: Path, heading: str) -> str:
-    """Return the commands below a heading, except the installation of the toolchain, which setup.sh has done."""
+    """Return the commands of a section, without the installation of the toolchain, which setup.sh has done."""
     text = "".join(block.text for block in blocks(page, heading) if block.is_shell)
     assert text, f"{page.name} has no commands below {heading!r}"
     return text.replace("rustup toolchain install\n", "")
@@ -75,12 +75,12 @@ def fenced(page: Path, language: str) -> list[str]:
 
 
 def code(text: str) -> list[str]:
-    """Return what is marked as code in a text."""
+    """Return the words in backquotes of a text."""
     return re.findall(r"`([^`]+)`", text)
 
 
 def edit(block: Block, project: Path) -> bool:
-    """Change a file of the project as the paragraph before the block says. Return whether it names a file."""
+    """Change a file of the project as the paragraph before the block says. Return whether the paragraph names a file."""
     for pattern, content in EDITS.items():
         if found := pattern.search(block.paragraph):
             path = project / found["file"]

@@ -1,4 +1,4 @@
-"""What tests do with a generated project: read its questions and files, change them, run commands, update."""
+"""The questions and optional files of projects, and functions that change a file or run a command."""
 
 import os
 import subprocess
@@ -30,7 +30,7 @@ OPTIONAL: dict[str, list[str]] = {
     question: [file.replace("NAME", "hello_backend") for file in files]
     for question, files in vars(_includes.get_template("files.jinja").module)["files"].items()
 }
-"""The files that exist only with a yes to a question, by question, as includes/files.jinja lists them."""
+"""The files that exist only when the answer is yes, by question, from includes/files.jinja."""
 LIB = "src/hello_backend/src/lib.rs"
 DID = "src/hello_backend/hello_backend.did"
 WASM = "target/wasm64-unknown-unknown/release/hello_backend.wasm"

@@ -1,4 +1,4 @@
-"""Updates of a project, and what they change: `copier update`, the files, the conflicts."""
+"""Run `copier update`, and list the files and conflicts of a project."""
 
 import os
 import re
@@ -11,9 +11,9 @@ from tests.support.git import git
 from tests.support.projects import DID, check_answers
 
 BY_PROGRAMS = {"Cargo.lock", DID}
-"""The files that cargo and a test of the project write. An update does not change them."""
+"""The files that cargo and a project's test write. An update does not change them."""
 NEWEST, NEXT = "v9999.0.0", "v9999.1.0"
-"""The versions of the work tree's template and of one with a change in each file, in the fixture `repository`."""
+"""Versions in the fixture `repository`: the work tree's template, and a later one with a change in each file."""
 MARKER = re.compile(rb"^(<<<<<<< before|>>>>>>> after) updating$", re.MULTILINE)
 
 
@@ -24,19 +24,19 @@ def update(project: Path, version: str | VcsRef = VcsRef.CURRENT, /, **answers: 
 
 
 def files(project: Path) -> dict[str, tuple[bool, bytes]]:
-    """Return each file that git does not ignore, by name: whether it is executable, and its content."""
+    """Return each file that git does not ignore, by name: whether it is executable, and its bytes."""
     names = git(project, "ls-files", "--cached", "--others", "--exclude-standard").splitlines()
     paths = {name: project / name for name in names if (project / name).is_file()}
     return {name: (os.access(path, os.X_OK), path.read_bytes()) for name, path in paths.items()}
 
 
 def by_programs(project: Path) -> dict[str, tuple[bool, bytes]]:
-    """Return those of `files` that cargo and a test of the project write."""
+    """Return the entries of `files` that cargo and a project's test write."""
     return {name: file for name, file in files(project).items() if name in BY_PROGRAMS}
 
 
 def conflicts(project: Path) -> set[str]:
-    """Return the files with conflict markers, and check that git knows them as unmerged."""
+    """Return the files with conflict markers, and check that git lists the same files as unmerged."""
     marked = {name for name, (_, content) in files(project).items() if MARKER.search(content)}
     assert set(git(project, "diff", "--name-only", "--relative", "--diff-filter=U").splitlines()) == marked
     return marked

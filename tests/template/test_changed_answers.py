@@ -1,4 +1,4 @@
-"""`copier update` with other answers, and with a template that refuses an answer or gives up a file."""
+"""`copier update` with other answers, and with a template that refuses a recorded answer or deletes a file."""
 
 import re
 import shutil
@@ -24,9 +24,7 @@ def test_each_answer_can_be_changed_later(project: Project, committed: Project) 
     assert files(folder) == files(committed(NEWEST, **answers, canister_name="hello_backend")) | kept
 
 
-def test_a_no_is_refused_until_the_owner_deletes_its_files(
-    template: Path, project: Project, committed: Project
-) -> None:
+def test_a_no_is_refused_until_its_files_are_deleted(template: Path, project: Project, committed: Project) -> None:
     folder = project(NEWEST, **YES)
     kept = by_programs(folder)
     (folder / OPTIONAL["icp_cli"][0]).unlink()
@@ -46,7 +44,7 @@ def test_a_no_is_refused_until_the_owner_deletes_its_files(
 
 
 def test_an_owners_own_file_is_kept_beside_the_templates(project: Project) -> None:
-    """The canister has the name of a crate that only a test on PocketIC needs: for an existing project, that is allowed."""
+    """The canister has the name of a crate that only the PocketIC test needs. A generated project may keep this name."""
     folder = project(NEWEST, canister_name="time", **NO)
     names = {name.replace("hello_backend", "time") for names in OPTIONAL.values() for name in names}
     for name in names:
@@ -71,12 +69,12 @@ def test_an_update_cannot_rename_or_adopt(project: Project) -> None:
 
 @pytest.fixture
 def later(repository: Path, tmp_path: Path) -> Path:
-    """The template's repository, for one test to add a version to, from which `follow` lets a project update."""
+    """A copy of the template's repository, in which one test changes the template. See `follow`."""
     return shutil.copytree(repository, tmp_path / "template")
 
 
 def follow(project: Path, template: Path) -> None:
-    """Make a project take its updates from another repository, and commit what was changed in that repository."""
+    """Make `template` the source of a project's updates, and commit its changes as a version."""
     answers = project / ".copier-answers.yml"
     answers.write_text(re.sub("(?<=^_src_path: ).*", str(template), answers.read_text(), flags=re.MULTILINE))
     commit(project)

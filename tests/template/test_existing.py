@@ -1,4 +1,4 @@
-"""A project that exists: the template adds its own files, changes no other, and names the edits of each canister."""
+"""Existing projects: the template adds its files, changes no others, and prints the edits of each canister."""
 
 import json
 import re
@@ -17,7 +17,7 @@ OWN = {".copier-answers.yml", "build.sh", "rust-toolchain.toml"}
 """The files of the template that each existing project gets."""
 MINE = """.gitignore .icp/data/mappings/ic.ids.json Cargo.lock Cargo.toml README.md canister_ids.json dfx.json
 src/hello_backend/Cargo.toml src/hello_backend/hello_backend.did src/hello_backend/src/lib.rs"""
-"""An owner's files, with the names of a new project's and with the ids of a live canister."""
+"""Files of an existing project. They have the names of a generated project's files, and the ids of a live canister."""
 DFX = """{"canisters": { "hello_backend": {"type": "rust", "package": "hello_backend", "candid": "a.did"},
 "many": {"candid": "a.did", "crate": "second-bin", "package": "many-bins", "post_install": "true", "type": "rust"},
 "own": {"type": "custom", "build": ["cargo test -p a", "cargo build -p the-own"], "wasm": "a.wasm", "metadata": []},
@@ -43,11 +43,11 @@ Cargo.toml {CI} | github_actions=yes | Rename {CI} first, or use --data github_a
 Cargo.toml | existing=flase | Write yes or no. "flase" is neither. | --quiet
 Cargo.toml .copier-answers.yml | a=b | Add --answers-file .copier-answers.wasm64.yml: | --answers-file=.copier-answers.a
 """
-"""The files of a folder, an answer, what Copier says, and an option with which the copy works, if there is one."""
+"""The files of a folder, an answer, Copier's refusal, and an option with which the copy works, if one exists."""
 
 
 def write(folder: Path, names: str, top: Path | None = None, **texts: str) -> dict[str, tuple[bool, bytes]]:
-    """Write files of an owner's, `dfx` and `icp` with a text, commit them in `top` or `folder`, and return `files`."""
+    """Write files, of which `dfx` and `icp` get a text, commit them in `top` or `folder`, and return `files`."""
     for name, text in (dict.fromkeys(names.split(), "canister_name: mine\n") | texts).items():
         path = folder / {"dfx": "dfx.json", "icp": "icp.yaml"}.get(name, name)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -66,7 +66,7 @@ def copy(template: Path, folder: Path, *options: str) -> None:
 )
 @pytest.mark.parametrize("icp", [{}, {"icp": ICP}])
 def test_a_copy_changes_no_file_of_the_owners(template: Path, tmp_path: Path, icp: dict, options: str) -> None:
-    """Otherwise, a deployment could install the sample over the live canister, whose name the old recipe asked for."""
+    """Otherwise, a deployment could install the sample over the live canister of the same name."""
     project = tmp_path / "hello"
     before = write(project, MINE, project if icp else tmp_path, **icp)
     copy(template, project, *options.split())
@@ -78,7 +78,7 @@ def test_a_copy_changes_no_file_of_the_owners(template: Path, tmp_path: Path, ic
 @pytest.mark.parametrize("folder", [".", "canisters/hello"])
 @pytest.mark.parametrize(("place", "conflict"), [("\n\n", set()), ("\n", {"build.sh"})])
 def test_an_update_changes_only_its_files(repository: Path, tmp_path: Path, folder: str, place: str, conflict) -> None:
-    """The project is at the top of its repository or below; the owner edited build.sh and deleted a workflow."""
+    """The project is at the top of its repository or in a folder. The owner edited build.sh and deleted a workflow."""
     project = tmp_path / folder
     write(project, MINE, tmp_path, icp=ICP)
     copy(repository, project, "--data=github_actions=yes")

@@ -1,4 +1,4 @@
-"""What Copier says after a copy and after an update: its commands are right and can be run."""
+"""The messages after a copy and after an update: their commands work."""
 
 import re
 import shlex
@@ -18,7 +18,7 @@ Said = pytest.CaptureFixture[str]
 
 
 def commands(message: str) -> list[str]:
-    """Return the indented lines of a message or a page, without comments."""
+    """Return the indented lines of a text, without comments."""
     return [line.split("  #")[0].strip() for line in message.splitlines() if line.startswith("  ")]
 
 
@@ -50,7 +50,7 @@ def test_a_copy_says_the_next_commands(template: Path, tmp_path: Path, capsys: S
 
 
 def test_an_update_says_how_to_see_undo_and_save_it(committed: Project, tmp_path: Path, capsys: Said) -> None:
-    """The project is in a folder of a larger repository, in which nothing else is undone."""
+    """The project is in a folder of a larger repository. The command that undoes the update changes no other folder."""
     project = shutil.copytree(committed(), tmp_path / "canisters/hello", ignore=shutil.ignore_patterns(".git"))
     (project / "README.md").write_text("# mine\n")
     (tmp_path / "notes.md").write_text("All my projects.\n")

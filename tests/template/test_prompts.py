@@ -1,4 +1,4 @@
-"""The questions at a terminal with 80 columns."""
+"""The questions in a terminal with 80 columns."""
 
 import os
 import re
@@ -24,18 +24,29 @@ def copier(folder: Path, *args: str) -> pexpect.spawn:
 
 
 def see(terminal: pexpect.spawn, question: str) -> None:
-    """Wait until a question appears. A terminal steps over blanks that it already shows."""
+    """Wait until a question appears. A terminal skips blanks that it already shows."""
     terminal.expect(re.escape(start(question)).replace(r"\ ", r"(?: |\x1b\[C)"))
 
 
 def start(question: str) -> str:
-    """Return how the help of a question begins."""
+    """Return the first words of a question's help."""
     return QUESTIONS[question]["help"].split("?")[0]
 
 
 def enter(terminal: pexpect.spawn, text: str) -> None:
-    """Replace the answer at the prompt by `text`, in which no character acts as a key, and confirm it."""
+    """Replace the answer at the prompt by `text`, and confirm it. No character of `text` acts as a key."""
     terminal.send("\x7f" * 20 + f"\x1b[200~{text}\x1b[201~\r")
+
+
+def press(terminal: pexpect.spawn, keys: dict[str, str]) -> str:
+    """Press a key at each question, and return everything that Copier printed."""
+    seen = ""
+    for question, key in keys.items():
+        see(terminal, question)
+        seen += str(terminal.before)
+        terminal.send(key)
+    terminal.expect(pexpect.EOF)
+    return seen + str(terminal.before)
 
 
 def test_a_wrong_answer_at_the_prompt_can_be_corrected(template: Path, rendered: Project, tmp_path: Path) -> None:
@@ -45,9 +56,9 @@ def test_a_wrong_answer_at_the_prompt_can_be_corrected(template: Path, rendered:
         if question in YES_NO:
             terminal.send("y" if case.other else "n")
             continue
-        for wrong in filter(re.compile("[^ -z]").search, case.refused):  # Jinja, newlines, and letters beyond ASCII.
+        for wrong in filter(re.compile("[^ -z]").search, case.refused):  # Jinja, newlines, other letters.
             enter(terminal, wrong)
-            terminal.send("\x0c")  # Draw the whole screen, not only what differs from the last one.
+            terminal.send("\x0c")  # Draw the whole screen, not only its changes.
             terminal.expect(f"'{question}': (Use|Write) a")
         enter(terminal, str(case.other))
     terminal.expect(pexpect.EOF)
@@ -57,17 +68,11 @@ def test_a_wrong_answer_at_the_prompt_can_be_corrected(template: Path, rendered:
 
 
 def test_an_update_asks_only_what_it_can_change(project: Project) -> None:
-    """Names cannot change, and to say no would delete a file."""
+    """It does not ask for names, which cannot change, or for a no that would delete a file."""
     folder = project(NEWEST, **dict.fromkeys(YES_NO, True))
     asked = [name for name in QUESTIONS if name not in OPTIONAL and "Can be changed" in QUESTIONS[name]["help"]]
-    terminal = copier(folder, "update", f"--vcs-ref={NEWEST}")
-    seen = ""
-    for question in asked:
-        see(terminal, question)
-        seen += str(terminal.before)
-        terminal.send("n" if question in YES_NO else "\r")
-    terminal.expect(pexpect.EOF)
-    seen += str(terminal.before)
+    keys = {question: "n" if question in YES_NO else "\r" for question in asked}
+    seen = press(copier(folder, "update", f"--vcs-ref={NEWEST}"), keys)
     assert not [question for question in QUESTIONS.keys() - asked if start(question) in seen]
     assert '"shrink": false' in (folder / "dfx.json").read_text()
 
@@ -76,20 +81,13 @@ def test_an_update_asks_only_what_it_can_change(project: Project) -> None:
     ("own", "asked"), [("LICENSE", ["icp_cli", "github_actions"]), ("ci.yml", ["icp_cli"]), ("build.sh", [])]
 )
 def test_an_existing_project_is_asked_little(template: Path, tmp_path: Path, own: str, asked: list[str]) -> None:
-    """Copier accepts any yes at a prompt, also one that would replace a file. A copy that cannot be says so at once."""
+    """Copier accepts any yes at a prompt, so a copy that would replace a file fails before the prompts."""
     workflows = tmp_path / ".github/workflows"
     workflows.mkdir(parents=True)
     mine = (workflows if own == "ci.yml" else tmp_path) / own
     for path in (tmp_path / "Cargo.toml", mine):
         path.write_text("# mine\n")
-    terminal = copier(tmp_path, "copy", str(template), ".")
-    seen = ""
-    for question in asked:
-        see(terminal, question)
-        seen += str(terminal.before)
-        terminal.send("y")
-    terminal.expect(pexpect.EOF)
-    seen += str(terminal.before)
+    seen = press(copier(tmp_path, "copy", str(template), "."), dict.fromkeys(asked, "y"))
     assert not [question for question in QUESTIONS.keys() - asked if start(question) in seen]
     assert ("Rename or delete build.sh first" in seen) == (not asked) == (not (tmp_path / "wasm64.hbs").exists())
     assert mine.read_text() == "# mine\n"

@@ -19,11 +19,11 @@ REFUSED = [
     for answer, why in case.refused.items()
 ]
 ADVICE = re.compile(r"(Try|Use|Write) ")
-"""How a refusal begins. A terminal of 80 columns may cut off what follows."""
+"""The start of a refusal. A terminal with 80 columns cuts off the rest."""
 
 
 def refused(template: Path, folder: Path, **answers: Any) -> str:
-    """Return what Copier says when it refuses the answers, and check that it writes nothing."""
+    """Return Copier's refusal of the answers. Check that Copier writes nothing."""
     with pytest.raises((TypeError, ValueError)) as said:
         render(template, folder / "hello", **answers)
     assert not (folder / "hello").exists()
@@ -95,9 +95,7 @@ def test_a_data_file_may_give_numbers_and_words(template: Path, tmp_path: Path) 
     ("folder", "name"),
     {"2048 My App (2)": "my-app-2", "🦀": "hello", "core": "core_app", "a" * 80: "a" * 48}.items(),
 )
-def test_the_folders_name_gives_the_default_names(
-    template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, name: str
-) -> None:
+def test_the_folder_gives_the_default_names(template: Path, tmp_path: Path, monkeypatch, folder: str, name: str) -> None:
     (tmp_path / folder).mkdir()
     monkeypatch.chdir(tmp_path / folder)
     render(template, Path())

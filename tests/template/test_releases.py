@@ -1,17 +1,16 @@
-"""The questions as an interface: what a release promised still holds for its projects."""
+"""Projects of each release can update: the questions keep their names, types, accepted answers and defaults."""
 
 import os
 import re
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 
 import pytest
 
 from scripts.workspace import ROOT
 from tests.cases import CASES
-from tests.conftest import RELEASES, Project
+from tests.conftest import RELEASES, Project, extract
 from tests.support.projects import QUESTIONS
 from tests.support.updates import NEWEST
 from tests.support.validators import configuration, recorded, refusal
@@ -29,17 +28,13 @@ def release(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def released(release: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The template of a release."""
-    folder = tmp_path_factory.mktemp("released")
-    with tarfile.open(ROOT / f"tests/releases/{release}.tar.gz") as archive:
-        archive.extractall(folder, filter="data")
-    return folder
+    return extract(release, tmp_path_factory.mktemp("released"))
 
 
 def words(template: Path) -> set[str]:
-    """Return the words of a template's validators, which include the names that they reserve."""
-    return {
-        word for path in (template / "includes").iterdir() for word in re.findall("[a-z][a-z0-9_]*", path.read_text())
-    }
+    """Return all words in a template's validators, among them the reserved names."""
+    text = "".join(path.read_text() for path in (template / "includes").iterdir())
+    return set(re.findall("[a-z][a-z0-9_]*", text))
 
 
 def test_a_released_question_keeps_its_name_and_type(release: str, released: Path) -> None:
@@ -52,9 +47,7 @@ def test_a_released_question_keeps_its_name_and_type(release: str, released: Pat
             assert QUESTIONS[name].get(key) == was, f"Change `{key}` of {name} back to {was}, as in {release}."
 
 
-def test_an_answer_that_a_release_accepted_is_accepted(
-    template: Path, release: str, released: Path, committed: Project
-) -> None:
+def test_answers_of_a_release_stay_accepted(template: Path, release: str, released: Path, committed: Project) -> None:
     project = committed(f"v{release}")
 
     def accepts(template: Path, question: str, answer: str) -> bool:

@@ -1,4 +1,4 @@
-//! Does for the runtime what needs the official crates: Candid text, and the validation and metering of modules.
+//! The helper of the runtime. It converts Candid text, and validates and meters modules, with the official crates.
 //!
 //! Every command reads standard input and writes standard output. A failure writes its reason to standard error.
 //!

@@ -1,7 +1,7 @@
 //! Adds code to a module that counts instructions as the replica does.
 //!
-//! The count is a sum of prices, which are in prices.tsv. A basic block is charged when it is entered. A bulk operation is
-//! also charged for each byte. Rules and prices are those of rs/embedders/src/wasm_utils/instrumentation.rs in the replica.
+//! The count is a sum of the prices in prices.tsv. A module pays for a basic block when it enters the block, and for each byte of a
+//! bulk operation. The rules and prices are from rs/embedders/src/wasm_utils/instrumentation.rs in the replica.
 
 use crate::Result;
 use std::collections::HashMap;
@@ -12,19 +12,19 @@ use wasmparser::{FunctionBody, Operator};
 
 /// Meters the code of one module.
 pub struct Meter {
-    /// The index of the first added global: the instructions that are left. It is negative after code that wanted more.
-    /// The next global holds a size for a moment. The one after that is the heap limit in pages.
+    /// The index of the first added global, with the instructions that are left. It is negative if the code needs more.
+    /// The next global stores a size for a moment. The third global is the heap limit in pages.
     pub counter: u32,
     /// Whether the memory has 64-bit addresses.
     pub wide: bool,
 }
 
 impl Meter {
-    /// Add a function to the code, together with the instructions that count its price.
+    /// Add a function to the code, with instructions that count its price.
     pub fn add_to(&self, body: &FunctionBody, code: &mut CodeSection) -> Result<()> {
         let mut function = RoundtripReencoder.new_function_with_parsed_locals(body)?;
         let mut operators = Vec::new();
-        let mut sum = 1; // Each call takes one more.
+        let mut sum = 1; // Each call costs one more instruction.
         for operator in body.get_operators_reader()? {
             let operator = operator?;
             let name = name(&operator);
@@ -91,7 +91,7 @@ impl Meter {
     }
 }
 
-/// Whether a block begins after this instruction.
+/// Return whether a new block begins after this instruction.
 fn ends_block(operator: &Operator) -> bool {
     use Operator::*;
     matches!(operator, Loop { .. } | If { .. } | Else | End | Br { .. } | BrIf { .. } | BrTable { .. } | Return)

@@ -1,6 +1,6 @@
 //! Checks a module by the replica's rules, and adds what the runtime needs to meter it and to save its state.
 //!
-//! The rules are those of "WebAssembly module requirements" in the IC interface specification. The sentences are those of
+//! The rules are from "WebAssembly module requirements" in the IC interface specification, and the sentences from
 //! rs/embedders/src/wasm_utils/validation.rs in the replica. The Python code checks imports and exports.
 
 use crate::Result;
@@ -15,14 +15,16 @@ use wasmparser::{ValType as Type, Validator, WasmFeatures};
 const FEATURES: WasmFeatures = WasmFeatures::WASM2.union(WasmFeatures::MEMORY64).union(WasmFeatures::TAIL_CALL);
 const PREFIX: &str = "runtime ";
 
-/// Refuse what the replica refuses, or return the module with metering and more exports.
+/// Return the module with metering and more exports, or the replica's reason to refuse it.
 ///
-/// Before the module come a line for each imported, then for each exported function, with its parameters and results, a
-/// NUL, the custom section `candid:service` and another NUL. The names of the added exports begin with `PREFIX`:
+/// The output starts with a line for each imported function, then for each exported function, with its parameters and
+/// results. A NUL, the custom section `candid:service`, another NUL and the module follow. The added exports are:
 ///
 /// - `memory`, `table` and `global N` for each mutable global;
 /// - `counter`: the global with the instructions that are left;
-/// - `pages`: the global with the heap limit in pages, beyond which `memory.grow` traps.
+/// - `pages`: the global with the heap limit in pages. `memory.grow` traps past this limit.
+///
+/// Their names begin with `PREFIX`.
 pub fn prepare(wasm: &[u8]) -> Result<Vec<u8>> {
     let valid = Validator::new_with_features(FEATURES).validate_all(wasm).map_err(|error| {
         format!("Wasmtime failed to validate wasm module wasmtime::Module::validate() failed with {error}")
