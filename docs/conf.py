@@ -17,7 +17,7 @@ changelog = Path(__file__).parents[1] / "CHANGELOG.md"
 extensions = ["myst_parser", "sphinx_copybutton"]
 myst_heading_anchors = 3
 myst_html_meta = {
-    "description": "Start a Rust canister on the Internet Computer, or move one, to more than 4 GiB of heap."
+    "description": "Give a Rust canister on the Internet Computer more than 4 GiB of heap: start a new one, or move yours."
 }
 smartquotes = False  # What programs say stays as it is.
 

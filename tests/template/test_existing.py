@@ -145,7 +145,7 @@ def test_the_message_has_the_edits_of_each_canister(template: Path, tmp_path: Pa
     copy(template, tmp_path, "--data=github_actions=no")
     message = capsys.readouterr().err.partition("Next:\n")[2]
     assert not [line for line in message.splitlines() if len(line) > 80 and str(tmp_path) not in line]
-    run(message.partition("template's recipe:\n")[2].partition("For icp-cli")[0], tmp_path)
+    run(re.split(r"template's\s+recipe\s+for[^:]*:\n+|For icp-cli, give", message)[1], tmp_path)
     for name, (_, text) in before.items():
         assert files(tmp_path)[name][1] == re.sub(b"(?<!Not )@dfinity/rust[@v.0-9]*", b"file://wasm64.hbs", text)
     assert files(tmp_path).keys() == before.keys() | OWN | {"wasm64.hbs"}
