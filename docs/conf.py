@@ -19,7 +19,7 @@ myst_heading_anchors = 3
 myst_html_meta = {
     "description": "Give a Rust canister on the Internet Computer more than 4 GiB of heap: start a new one, or move yours."
 }
-smartquotes = False  # What programs say stays as it is.
+smartquotes = False  # The output of programs stays as it is.
 
 html_theme = "furo"
 html_title = f"{project} {release}"
@@ -30,6 +30,8 @@ html_show_copyright = False
 
 # On GitHub, the pages name the repository whose workflow builds them. Elsewhere, the word TEMPLATE stays.
 REPOSITORY = "/".join(filter(None, map(os.environ.get, ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY"))))
+LINK = {"name": "Repository", "url": REPOSITORY, "html": REPOSITORY, "class": ""}
+html_theme_options = {"footer_icons": [LINK] if REPOSITORY else []}
 
 
 class CommandsLexer(BashLexer):
@@ -52,7 +54,7 @@ def mark_commands(page: nodes.document) -> None:
 
 def setup(app: Sphinx) -> None:
     app.add_lexer("commands", CommandsLexer)
-    app.add_lexer("candid", TextLexer)  # Pygments has none for it.
+    app.add_lexer("candid", TextLexer)  # Pygments has no lexer for Candid.
     app.connect("doctree-read", lambda app, page: mark_commands(page))
     app.connect("source-read", lambda app, page, source: name_repository(source))
     app.connect("include-read", lambda app, path, page, source: name_repository(source))

@@ -100,7 +100,7 @@ class Canister:
     def advance(self, seconds: float) -> None:
         """Move the clock forward, and run `canister_global_timer` each time it becomes due."""
         if not 0 <= seconds < float("inf"):
-            raise ValueError(f"write a number of seconds, 0 or more: not {seconds}")
+            raise ValueError(f"Write a number of seconds, 0 or more: not {seconds}")
         target = self.time + round(seconds * 10**9)
         earliest = 0
         while 0 < self._state.timer and (due := max(self._state.timer, self.time, earliest)) <= target:
@@ -279,7 +279,7 @@ class Canister:
     def _check_low_memory(self) -> None:
         """Run `canister_on_low_wasm_memory` next if less than the threshold is left of the memory limit.
 
-        The hook runs again only after enough was left. As in the replica, a limit of 0 means 0 bytes here.
+        The hook runs again only after enough was left. As in the replica, this hook treats a limit of 0 as 0 bytes.
         """
         low = self._limit < self.heap_bytes + self._threshold
         if low and not self._low_memory:
@@ -307,9 +307,9 @@ def parse_size(size: int | str) -> int:
     """
     match = re.fullmatch(r"([0-9]+)(?: *(?:([kmgtpezy])(i?))?b)?", str(size), re.IGNORECASE)
     if not match:
-        raise ValueError(f"write bytes, or for example 6 GiB: {size!r} is not a size")
+        raise ValueError(f"Write bytes, or for example 6 GiB: {size!r} is not a size")
     number, prefix, binary = match.groups()
     result = int(number) * (1024 if binary else 1000) ** " kmgtpezy".index((prefix or " ").lower())
     if result > 1 << 48:
-        raise ValueError(f"write at most 2^48 bytes, the highest wasm_memory_limit: {size} is more")
+        raise ValueError(f"Write at most 2^48 bytes, the highest wasm_memory_limit: {size} is more")
     return result

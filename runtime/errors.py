@@ -79,5 +79,5 @@ def principal_bytes(text: str) -> bytes:
     letters = text.replace("-", "").upper()
     principal = base64.b32decode(letters + "=" * (-len(letters) % 8))[4:]
     if len(principal) > 29 or principal_text(principal) != text:
-        raise ValueError(f"write a principal such as {ANONYMOUS}: {text!r} is not one")
+        raise ValueError(f"Write a principal such as {ANONYMOUS}: {text!r} is not one")
     return principal

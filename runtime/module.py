@@ -14,7 +14,7 @@ from .errors import CandidError, NotProvided, invalid
 from .system_api import PAGE, system_api
 
 HELPER = Path(__file__).parent / "helper/target/release/canister-helper"
-MAX_HEAP_BYTES = {32: 4 << 30, 64: 6 << 30}  # The most on the Internet Computer, by word size.
+MAX_HEAP_BYTES = {32: 4 << 30, 64: 6 << 30}  # By word size, in November 2026.
 PREFIX = "runtime "  # The start of the names of exports that the helper adds.
 
 _METHODS = ("canister_update", "canister_query", "canister_composite_query")

@@ -31,7 +31,7 @@ def taken(code: str, bits: int) -> int:
 
 @both_word_sizes
 @pytest.mark.parametrize(("code", "price"), PRICES.values(), ids=PRICES)
-def test_code_takes_its_price(code, price, bits):
+def test_code_costs_what_the_replica_charges(code, price, bits):
     assert taken(f"{code} unreachable", bits) - taken("unreachable", bits) == price
 
 

@@ -184,7 +184,7 @@ def test_runtime_page_prints_what_it_shows(module: Path) -> None:
     assert run(command, ROOT) == fenced(page, "candid")[0]
 
 
-def test_upgrade_can_be_tried_before(module: Path) -> None:
+def test_upgrade_can_be_tried_without_a_replica(module: Path) -> None:
     command = re.sub(r"build/\w+\.wasm", str(module), commands(HOW_TO / "recover.md", "upgrade build/new.wasm"))
     assert run(command, ROOT).splitlines() == ['("Hello, ICP! Powered by wasm64")'] * 2
 

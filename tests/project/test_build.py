@@ -77,7 +77,7 @@ def test_build_sh_builds_every_canister_and_no_other_package(workspace) -> None:
     assert f"{folder}/{WASM.replace('wasm64', 'wasm32')}" in lines
 
 
-def test_each_canister_gets_the_features_it_gets_by_name(workspace) -> None:
+def test_building_all_keeps_each_canisters_features(workspace) -> None:
     folder, done = workspace
     for package, says in {"bin-canister": "(true)", "lib-canister": "(false)"}.items():
         (line,) = run(f"bash build.sh {package} {WASM32}", folder).splitlines()

@@ -132,7 +132,7 @@ case "$*" in
   *) exit 1 ;;
 esac
 """
-"""A program in place of `gh`. The file ISSUES has the issues; without it, the repository has disabled issues."""
+"""A program in place of `gh`. The file ISSUES has the issues. If it is missing, the repository has disabled issues."""
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ FAST = ["opt-level = 0", "lto = false", "codegen-units = 16"]
 
 
 def optimize_less(project: Path, *packages: str) -> None:
-    """Write cargo settings that skip optimizing packages, so that linking takes half the time, or by default `FAST`."""
+    """Write cargo settings that skip optimizing these packages, to link faster, or `FAST` without packages."""
     tables = [f"[profile.release.package.{package}]\nopt-level = 0\n" for package in packages]
     (project / ".cargo").mkdir(exist_ok=True)
     (project / ".cargo/config.toml").write_text("\n".join(tables or ["[profile.release]", *FAST, ""]))

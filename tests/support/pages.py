@@ -70,7 +70,7 @@ def commands(page: Path, text: str) -> str:
 
 
 def fenced(page: Path, language: str) -> list[str]:
-    """Return the blocks in a language, in order."""
+    """Return a page's blocks in one language, in the page's order."""
     return [block.text for block in blocks(page) if block.language == language]
 
 

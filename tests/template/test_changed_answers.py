@@ -94,7 +94,7 @@ def test_a_recorded_answer_is_not_reset_silently(project: Project, later: Path) 
     assert git(folder, "status", "--porcelain") == ""
 
 
-def test_a_file_that_the_template_retires_stays_the_owners(project: Project, later: Path) -> None:
+def test_a_file_that_the_template_retires_stays(project: Project, later: Path) -> None:
     source = later / "template/src/{{ canister_name }}/src"
     (source / "lib.rs.jinja").rename(source / "main.rs.jinja")
     (line,) = re.findall('- "{% if _copier_operation .*', (ROOT / "CONTRIBUTING.md").read_text())

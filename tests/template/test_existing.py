@@ -65,7 +65,7 @@ def copy(template: Path, folder: Path, *options: str) -> None:
     "options", ["--quiet", "--overwrite --data=canister_name=hello_backend --data=project_name=Live"]
 )
 @pytest.mark.parametrize("icp", [{}, {"icp": ICP}])
-def test_a_copy_changes_no_file_of_the_owners(template: Path, tmp_path: Path, icp: dict, options: str) -> None:
+def test_a_copy_changes_no_existing_file(template: Path, tmp_path: Path, icp: dict, options: str) -> None:
     """Otherwise, a deployment could install the sample over the live canister of the same name."""
     project = tmp_path / "hello"
     before = write(project, MINE, project if icp else tmp_path, **icp)
@@ -93,7 +93,7 @@ def test_an_update_changes_only_its_files(repository: Path, tmp_path: Path, fold
     assert {"# mine", "# CHANGED"} <= set(script.read_text().splitlines())
 
 
-def test_a_later_answer_loses_no_file_of_the_owners(repository: Path, tmp_path: Path) -> None:
+def test_a_later_answer_loses_no_existing_file(repository: Path, tmp_path: Path) -> None:
     before = write(tmp_path, f"Cargo.toml icp.yaml {CI}")
     copy(repository, tmp_path)
     commit(tmp_path)
@@ -165,7 +165,7 @@ def test_the_message_has_the_edits_of_each_canister(template: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize("row", ["{}||", "[]|a: b: c|icp.yaml", "\t|canisters:|dfx.json"])
-def test_the_message_needs_no_settings(template: Path, tmp_path: Path, capsys: Said, row: str) -> None:
+def test_next_steps_need_no_settings(template: Path, tmp_path: Path, capsys: Said, row: str) -> None:
     dfx, icp, unread = row.split("|")
     write(tmp_path, "Cargo.toml", dfx=dfx, icp=icp)
     copy(template, tmp_path)

@@ -93,7 +93,7 @@ def test_an_accepted_answer_reaches_its_files(rendered: Project, answers: dict[s
     assert {name: shlex.split(canister["post_install"]) for name, canister in dfx.items()} == {name: command}
 
 
-def test_dfx_json_is_what_the_ic_needs_for_wasm64(rendered: Project) -> None:
+def test_dfx_json_has_each_setting_for_wasm64(rendered: Project) -> None:
     assert parsed(rendered())["dfx.json"]["canisters"] == {
         "hello_backend": {
             "candid": "src/hello_backend/hello_backend.did",

@@ -80,7 +80,7 @@ def test_an_update_asks_only_what_it_can_change(project: Project) -> None:
 @pytest.mark.parametrize(
     ("own", "asked"), [("LICENSE", ["icp_cli", "github_actions"]), ("ci.yml", ["icp_cli"]), ("build.sh", [])]
 )
-def test_an_existing_project_is_asked_little(template: Path, tmp_path: Path, own: str, asked: list[str]) -> None:
+def test_an_existing_project_is_asked_two_questions(template: Path, tmp_path: Path, own: str, asked: list[str]) -> None:
     """Copier accepts any yes at a prompt, so a copy that would replace a file fails before the prompts."""
     workflows = tmp_path / ".github/workflows"
     workflows.mkdir(parents=True)

@@ -63,7 +63,7 @@ def test_the_usual_words_are_yes_and_no(template: Path, tmp_path: Path, words: t
     assert {question: answers[question] for question in given} == dict.fromkeys(given, answer)
 
 
-def test_a_crate_of_one_answer_is_refused_only_with_it(template: Path, tmp_path: Path) -> None:
+def test_a_name_of_a_pocket_ic_crate_is_refused_with_it(template: Path, tmp_path: Path) -> None:
     advice = 'Answer no, or start again with another canister name: "time" is a crate'
     assert advice in refused(template, tmp_path, canister_name="time", pocket_ic="yes")
     assert recorded(render(template, tmp_path / "candid", canister_name="time"))["project_name"] == "candid"
