@@ -26,7 +26,7 @@ LOAD = HOW_TO / "load-data.md"
 HELLO, COUNTER = "hello_backend", "counter_backend"
 ARTIFACTS = ".icp/cache/artifacts"
 LOAD_MIB = int(os.environ.get("LOAD_MIB", "5"))
-"""The size of the file that the test of load-data.md sends. 5120 takes 16 GB of memory and seven minutes."""
+"""The size of the file that the test of load-data.md sends. 5120 takes up to 16 GB of memory and five minutes."""
 
 
 @pytest.fixture(scope="module")
