@@ -1,9 +1,7 @@
-"""The answers with which the tests try each question, and the files that each answer changes."""
+"""The answers with which the tests try each question."""
 
-import re
 from dataclasses import dataclass, field
 
-from tests.support.pages import DOCS, code
 from tests.support.projects import ASKED, DEFAULTS, YES_NO
 
 PATTERN = "Use a-z, 0-9"
@@ -31,7 +29,6 @@ SIZES = {
 class Case:
     """The answers with which the tests try one question."""
 
-    question: str
     other: str | bool
     """An answer that is not the default."""
     accepted: list[str] = field(default_factory=list)
@@ -39,26 +36,15 @@ class Case:
     refused: dict[str, str] = field(default_factory=dict)
     """Texts that are refused, and a part of Copier's answer."""
 
-    @property
-    def changes(self) -> set[str]:
-        """The files that differ between the two answers, as docs/reference/questions.md lists them under Changes."""
-        page = (DOCS / "reference/questions.md").read_text()
-        section = page.partition(f"\n## `{self.question}`\n")[2].partition("\n## ")[0]
-        found = re.search(r"^- \*\*Changes\*\*: (.+(?:\n  .+)*)", section, re.MULTILINE)
-        assert found, f'Add "- **Changes**: ..." to the section `{self.question}` of docs/reference/questions.md.'
-        return {file for file in code(found[1]) if "." in file}
 
-
-_CASES = [
-    Case("project_name", "goodbye", ["h", "my-app", "h-2_-o--", "a" * 48], NAMES),
-    Case(
-        "canister_name",
+_CASES = {
+    "project_name": Case("goodbye", ["h", "my-app", "h-2_-o--", "a" * 48], NAMES),
+    "canister_name": Case(
         "greeter",
         ["h", "h2_o", "matches", "core_app", "h_2__", "z" * 64],
         NAMES | {"hello-backend": PATTERN, "candid": "is a crate in this project's Cargo.lock"},
     ),
-    Case("wasm_memory_limit", "5 GiB", ["0", "6442450944", "6GiB", "512 mb", "0001048576 B", "1 TB", "256 TiB"], SIZES),
-    *(Case(name, not DEFAULTS[name]) for name in YES_NO),
-]
-CASES = {case.question: case for case in sorted(_CASES, key=lambda case: ASKED.index(case.question))}
+    "wasm_memory_limit": Case("5 GiB", ["0", "6442450944", "6GiB", "512 mb", "0001048576 B", "1 TB", "256 TiB"], SIZES),
+} | {name: Case(not DEFAULTS[name]) for name in YES_NO}
+CASES = {name: _CASES[name] for name in ASKED if name in _CASES}
 """The case of each question that Copier asks, in the order of copier.yml."""

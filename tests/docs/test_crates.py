@@ -1,4 +1,4 @@
-"""docs/how-to/crates.md: its samples work on wasm64, and `bash build.sh --check` lists what has to change."""
+"""docs/how-to/crates.md: its samples work on wasm64, and `bash build.sh --check` lists the lines to change."""
 
 import re
 import shutil

@@ -1,4 +1,4 @@
-"""docs/how-to: what the pages tell to do works, on projects that follow them."""
+"""docs/how-to: the commands, edits and samples of the pages work on projects that follow them."""
 
 import json
 import os
@@ -21,8 +21,9 @@ from tests.support.pages import HOW_TO, blocks, commands, edit, fenced, script
 from tests.support.projects import WASM, replace, run
 from tests.support.updates import NEXT, conflicts, files, update
 
-ADD, ADOPT, LARGE, WASM32 = (HOW_TO / f"{name}.md" for name in ("add-a-canister", "adopt", "more-than-4-gib", "wasm32"))
-LOAD = HOW_TO / "load-data.md"
+ADD, ADOPT, LARGE, LOAD, WASM32 = (
+    HOW_TO / f"{name}.md" for name in ("add-a-canister", "adopt", "more-than-4-gib", "load-data", "wasm32")
+)
 HELLO, COUNTER = "hello_backend", "counter_backend"
 ARTIFACTS = ".icp/cache/artifacts"
 LOAD_MIB = int(os.environ.get("LOAD_MIB", "5"))

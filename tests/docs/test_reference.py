@@ -1,4 +1,4 @@
-"""docs/reference: each question has its section, each generated file its line, and both are true."""
+"""docs/reference: the pages describe each question, file, pin and limit as it is."""
 
 import re
 from pathlib import Path
@@ -11,20 +11,8 @@ from runtime.module import MAX_HEAP_BYTES
 from scripts.workspace import ROOT, render
 from tests.cases import CASES
 from tests.conftest import Project
-from tests.support.pages import DOCS, code
+from tests.support.pages import DOCS, QUESTIONS_PAGE, SECTIONS, code, fact
 from tests.support.projects import ASKED, OPTIONAL, QUESTIONS, YES_NO
-
-PAGE = "docs/reference/questions.md"
-_, *_SECTIONS = re.split(r"^## `(\w+)`\n", (ROOT / PAGE).read_text(), flags=re.MULTILINE)
-SECTIONS = dict(zip(_SECTIONS[::2], _SECTIONS[1::2], strict=True))
-"""The text of each question's section, by question."""
-
-
-def fact(question: str, name: str) -> str:
-    """Return what the section of a question says after `- **NAME**:`. Fail if it says nothing."""
-    found = re.search(rf"^- \*\*{name}\*\*: (.+(?:\n  .+)*)", SECTIONS[question], re.MULTILINE)
-    assert found, f'Add a line "- **{name}**: ..." to the section `{question}` of {PAGE}.'
-    return found[1]
 
 
 def generated(rendered: Project) -> set[str]:
@@ -34,14 +22,16 @@ def generated(rendered: Project) -> set[str]:
 
 
 def test_questions_page_has_each_question_in_order() -> None:
-    assert list(SECTIONS) == list(QUESTIONS), f"Give {PAGE} one section a question, in the order of copier.yml."
+    assert list(SECTIONS) == list(QUESTIONS), (
+        f"Give {QUESTIONS_PAGE} one section a question, in the order of copier.yml."
+    )
 
 
 def test_questions_page_says_what_each_answer_does(rendered: Project) -> None:
     recorded = yaml.safe_load((rendered() / ".copier-answers.yml").read_text())
     for name in ASKED:
         default = {True: "yes", False: "no"}.get(recorded[name], f"`{recorded[name]}`")
-        assert fact(name, "Default").endswith(default), f"Write the default {default} in `{name}` of {PAGE}."
+        assert fact(name, "Default").endswith(default), f"Write the default {default} in `{name}` of {QUESTIONS_PAGE}."
         assert fact(name, "Changes") and fact(name, "Locks you into") and fact(name, "To change it later")
 
 
@@ -51,7 +41,9 @@ def test_questions_page_gives_true_examples() -> None:
         allowed = code(fact(name, "Allowed").partition("such as")[2])
         wrong = {*allowed} - {*case.accepted, QUESTIONS[name]["default"], case.other}
         wrong |= {*code(fact(name, "Refused"))} - case.refused.keys()
-        assert not wrong, f"The section `{name}` of {PAGE} gives examples that tests/cases.py does not have: {wrong}."
+        assert not wrong, (
+            f"The section `{name}` of {QUESTIONS_PAGE} gives examples that tests/cases.py does not have: {wrong}."
+        )
 
 
 def test_questions_page_names_files_of_existing_projects(template: Path, tmp_path: Path) -> None:
@@ -70,7 +62,7 @@ def test_files_page_lists_each_generated_file_once(rendered: Project) -> None:
     assert len(listed) == len(set(listed)), "docs/reference/files.md lists a file twice."
     in_sections = {file for name, text in SECTIONS.items() for file in OPTIONAL.get(name, []) if file in code(text)}
     assert in_sections | {*listed} == generated(rendered), (
-        f"Name each file in docs/reference/files.md, or in the section of its question in {PAGE}."
+        f"Name each file in docs/reference/files.md, or in the section of its question in {QUESTIONS_PAGE}."
     )
 
 

@@ -12,6 +12,10 @@ from scripts.workspace import ROOT
 
 DOCS = ROOT / "docs"
 HOW_TO = DOCS / "how-to"
+QUESTIONS_PAGE = "docs/reference/questions.md"
+_, *_SECTIONS = re.split(r"^## `(\w+)`\n", (ROOT / QUESTIONS_PAGE).read_text(), flags=re.MULTILINE)
+SECTIONS = dict(zip(_SECTIONS[::2], _SECTIONS[1::2], strict=True))
+"""The section of each question in that page, by question."""
 EDITS = {
     re.compile(r"[Ss]ave (?:it )?as `(?P<file>[^`]+)`"): "{new}",
     re.compile(r"[Aa]t the end of `(?P<file>[^`]+)`"): "{old}{new}",
@@ -77,6 +81,13 @@ def fenced(page: Path, language: str) -> list[str]:
 def code(text: str) -> list[str]:
     """Return the words in backquotes of a text."""
     return re.findall(r"`([^`]+)`", text)
+
+
+def fact(question: str, name: str) -> str:
+    """Return the text after `- **NAME**:` in the section of a question. Fail if there is none."""
+    found = re.search(rf"^- \*\*{name}\*\*: (.+(?:\n  .+)*)", SECTIONS[question], re.MULTILINE)
+    assert found, f'Add a line "- **{name}**: ..." to the section `{question}` of {QUESTIONS_PAGE}.'
+    return found[1]
 
 
 def edit(block: Block, project: Path) -> bool:
